@@ -1,0 +1,1 @@
+//! REST: bagpipe-bgp's API and looking glass, the native API, metrics.

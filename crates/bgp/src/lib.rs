@@ -1,0 +1,1 @@
+//! BGP without I/O: packets, the session state machine, UPDATE packing.

@@ -1,0 +1,2 @@
+//! The `chanter` command.
+fn main() {}

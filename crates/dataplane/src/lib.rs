@@ -1,0 +1,1 @@
+//! Makes the node match the desired dataplane: linux (netlink) and dummy.

@@ -1,0 +1,1 @@
+//! Runs the engine on its own thread: bounded queues, timers, waiters.

@@ -1,0 +1,1 @@
+//! BGP sockets: listen, connect, framing; drives the session state machine.
