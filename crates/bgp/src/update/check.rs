@@ -1,0 +1,176 @@
+//! The second pass over an UPDATE: is the value of each attribute what its RFC wants (RFC 7606
+//! section 7), and what is its canonical form.
+
+use super::as4::{self, Value};
+use super::fault::{Disposition, Faults};
+use super::scan::Slot;
+use crate::attributes::{
+    AttributeCode, Block, FLAG_OPTIONAL, FLAG_PARTIAL, FLAG_TRANSITIVE, Origin,
+};
+use crate::context::CodecContext;
+use crate::pmsi::PmsiTunnel;
+
+/// Why an attribute does not count.
+type Objection = (Disposition, String);
+
+/// The canonical form of the attributes in `slots`, which are sorted. Those that are wrong are left
+/// out and told in `faults`.
+pub(super) fn canonical(slots: &[Slot<'_>], ctx: &CodecContext, faults: &mut Faults<'_>) -> Block {
+    let mut block = Block::new();
+    for slot in slots {
+        match check(slot, ctx) {
+            Ok(()) => push(slot, slots, ctx, &mut block),
+            Err((disposition, message)) => {
+                faults.add(Some(slot.code), slot.offset, disposition, message);
+            }
+        }
+    }
+    block
+}
+
+fn check(slot: &Slot<'_>, ctx: &CodecContext) -> Result<(), Objection> {
+    use Disposition::{AttributeDiscard, TreatAsWithdraw};
+    match slot.code {
+        AttributeCode::ORIGIN => check_origin(slot),
+        AttributeCode::AS_PATH => check_as_path(slot, ctx),
+        AttributeCode::LOCAL_PREF | AttributeCode::ORIGINATOR_ID | AttributeCode::CLUSTER_LIST
+            if ctx.ebgp =>
+        {
+            // RFC 7606 sections 7.5, 7.9, 7.10.
+            Err((AttributeDiscard, "attribute from another AS".to_owned()))
+        }
+        AttributeCode::MULTI_EXIT_DISC
+        | AttributeCode::LOCAL_PREF
+        | AttributeCode::ORIGINATOR_ID => length(slot, slot.value.len() == 4, TreatAsWithdraw),
+        AttributeCode::ATOMIC_AGGREGATE => length(slot, slot.value.is_empty(), AttributeDiscard),
+        AttributeCode::AGGREGATOR => check_aggregator(slot, if ctx.four_octet_as { 8 } else { 6 }),
+        AttributeCode::COMMUNITIES | AttributeCode::CLUSTER_LIST => whole(slot, 4),
+        AttributeCode::EXTENDED_COMMUNITIES => whole(slot, 8),
+        AttributeCode::LARGE_COMMUNITIES => whole(slot, 12),
+        AttributeCode::PMSI_TUNNEL => check_pmsi_tunnel(slot),
+        AttributeCode::AS4_PATH | AttributeCode::AS4_AGGREGATOR if ctx.four_octet_as => {
+            // RFC 6793 section 4.1.
+            Err((
+                AttributeDiscard,
+                "attribute from a peer with four-octet AS numbers".to_owned(),
+            ))
+        }
+        AttributeCode::AS4_PATH => check_as4_path(slot),
+        AttributeCode::AS4_AGGREGATOR => check_aggregator(slot, 8),
+        _ => Ok(()),
+    }
+}
+
+fn length(slot: &Slot<'_>, right: bool, disposition: Disposition) -> Result<(), Objection> {
+    if right {
+        Ok(())
+    } else {
+        Err((disposition, format!("length {}", slot.value.len())))
+    }
+}
+
+/// A list of `item` octets each, and at least one.
+fn whole(slot: &Slot<'_>, item: usize) -> Result<(), Objection> {
+    let right = !slot.value.is_empty() && slot.value.len().is_multiple_of(item);
+    length(slot, right, Disposition::TreatAsWithdraw)
+}
+
+/// RFC 7606 section 7.1.
+fn check_origin(slot: &Slot<'_>) -> Result<(), Objection> {
+    match slot.value {
+        [code] if Origin::from_code(*code).is_some() => Ok(()),
+        [code] => Err((Disposition::TreatAsWithdraw, format!("value {code}"))),
+        _ => length(slot, false, Disposition::TreatAsWithdraw),
+    }
+}
+
+/// RFC 7606 section 7.2.
+fn check_as_path(slot: &Slot<'_>, ctx: &CodecContext) -> Result<(), Objection> {
+    let width = if ctx.four_octet_as { 4 } else { 2 };
+    let objection = |message| (Disposition::TreatAsWithdraw, message);
+    // RFC 5065 section 5: an AS outside a confederation does not see its segments.
+    as4::check_path(slot.value, width, !ctx.ebgp).map_err(objection)
+}
+
+/// RFC 6793 section 6: one segment of one AS number is the least.
+fn check_as4_path(slot: &Slot<'_>) -> Result<(), Objection> {
+    length(slot, slot.value.len() >= 6, Disposition::AttributeDiscard)?;
+    as4::check_path(slot.value, 4, true).map_err(|message| (Disposition::AttributeDiscard, message))
+}
+
+/// RFC 7606 section 7.7; AS 0 by RFC 7607.
+fn check_aggregator(slot: &Slot<'_>, len: usize) -> Result<(), Objection> {
+    length(slot, slot.value.len() == len, Disposition::AttributeDiscard)?;
+    let (asn, _) = slot.value.split_at(len - 4);
+    if asn.iter().all(|octet| *octet == 0) {
+        return Err((Disposition::AttributeDiscard, "AS 0".to_owned()));
+    }
+    Ok(())
+}
+
+/// RFC 6514 section 5. Tunnel types that we do not know are not malformed to a reflector.
+fn check_pmsi_tunnel(slot: &Slot<'_>) -> Result<(), Objection> {
+    let right = match slot.value {
+        [_, PmsiTunnel::INGRESS_REPLICATION, _, _, _, id @ ..] => matches!(id.len(), 4 | 16),
+        value => value.len() >= PmsiTunnel::FIXED_LEN,
+    };
+    length(slot, right, Disposition::TreatAsWithdraw)
+}
+
+fn push(slot: &Slot<'_>, slots: &[Slot<'_>], ctx: &CodecContext, block: &mut Block) {
+    let Some(flags) = slot.code.flags() else {
+        // RFC 4271 section 5: passed on and marked, or dropped.
+        if slot.flags & FLAG_TRANSITIVE != 0 {
+            let flags = FLAG_OPTIONAL | FLAG_TRANSITIVE | FLAG_PARTIAL;
+            block.push(flags, slot.code, slot.value);
+        }
+        return;
+    };
+    // Partial means something only where optional and transitive are set.
+    let may_be_partial = flags == FLAG_OPTIONAL | FLAG_TRANSITIVE;
+    let flags = flags
+        | if may_be_partial {
+            slot.flags & FLAG_PARTIAL
+        } else {
+            0
+        };
+    match slot.code {
+        AttributeCode::AS4_PATH | AttributeCode::AS4_AGGREGATOR => {}
+        AttributeCode::AS_PATH if !ctx.four_octet_as => {
+            block.push(flags, slot.code, &merged_path(slot, slots));
+        }
+        AttributeCode::AGGREGATOR if !ctx.four_octet_as => {
+            block.push(flags, slot.code, &merged_aggregator(slot, slots));
+        }
+        _ => block.push(flags, slot.code, slot.value),
+    }
+}
+
+/// RFC 6793 section 4.2.3.
+fn merged_path(slot: &Slot<'_>, slots: &[Slot<'_>]) -> Value {
+    let path = as4::widen_path(slot.value);
+    let outdated = value(slots, AttributeCode::AS4_AGGREGATOR).is_some()
+        && value(slots, AttributeCode::AGGREGATOR)
+            .is_some_and(|aggregator| !as4::is_as_trans(aggregator));
+    match value(slots, AttributeCode::AS4_PATH) {
+        Some(as4_path) if !outdated && as4::check_path(as4_path, 4, true).is_ok() => {
+            as4::merge(&path, as4_path)
+        }
+        _ => path,
+    }
+}
+
+/// RFC 6793 section 4.2.3.
+fn merged_aggregator(slot: &Slot<'_>, slots: &[Slot<'_>]) -> Value {
+    match value(slots, AttributeCode::AS4_AGGREGATOR) {
+        Some(wide) if wide.len() == 8 && as4::is_as_trans(slot.value) => Value::from_slice(wide),
+        _ => as4::widen_aggregator(slot.value),
+    }
+}
+
+fn value<'a>(slots: &[Slot<'a>], code: AttributeCode) -> Option<&'a [u8]> {
+    slots
+        .iter()
+        .find(|slot| slot.code == code)
+        .map(|slot| slot.value)
+}

@@ -1,0 +1,413 @@
+//! Received UPDATE messages.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::check::canonical;
+use super::fault::{Disposition, Fault, Faults};
+use super::scan::{Scan, Slot};
+use super::{RouteEvent, UpdateBatch};
+use crate::attributes::{AttributeCode, Attributes, Block, push_attribute};
+use crate::context::CodecContext;
+use crate::family::Family;
+use crate::message::{NotificationMessage, codes};
+use crate::nlri::wire;
+use crate::reader::Reader;
+
+/// Decodes the body of an UPDATE message, what follows the header, and adds what it says to `batch`.
+///
+/// What is wrong with it is added to `faults`, with what was done about it (RFC 7606). An error is
+/// the NOTIFICATION with which the session has to end; `batch` is then as it was before.
+pub fn decode_update(
+    body: &[u8],
+    ctx: &CodecContext,
+    batch: &mut UpdateBatch,
+    faults: &mut Vec<Fault>,
+) -> Result<(), NotificationMessage> {
+    let (events, attributes) = (batch.events.len(), batch.attributes.len());
+    let mut decoder = Decoder {
+        ctx,
+        batch,
+        faults: Faults::new(faults),
+    };
+    let result = decoder.decode(body);
+    if result.is_err() {
+        batch.events.truncate(events);
+        batch.attributes.truncate(attributes);
+    }
+    result
+}
+
+struct Decoder<'a, 'f> {
+    ctx: &'a CodecContext,
+    batch: &'a mut UpdateBatch,
+    faults: Faults<'f>,
+}
+
+/// The routes that one field of the message tells of.
+#[derive(Clone, Copy)]
+struct Routes<'a> {
+    family: Family,
+    nlri: Reader<'a>,
+    /// The attribute in which they stand.
+    attribute: Option<Slot<'a>>,
+    /// `None`: they are withdrawn.
+    next_hop: Option<IpAddr>,
+}
+
+/// The attributes of the message, but for the next hop.
+enum Shared {
+    /// Those of the last message.
+    Last(Attributes),
+    New(Block),
+}
+
+impl Decoder<'_, '_> {
+    fn decode(&mut self, body: &[u8]) -> Result<(), NotificationMessage> {
+        let scan = Scan::new(body, &mut self.faults)?;
+        let unreach = scan
+            .mp_unreach
+            .map(|slot| self.mp_unreach(slot))
+            .transpose()?
+            .flatten();
+        if let Some(family) = end_of_rib(&scan, unreach) {
+            if self.ctx.families.contains(family) {
+                self.batch.events.push(RouteEvent::EndOfRib(family));
+            }
+            return Ok(());
+        }
+        let reach = scan
+            .mp_reach
+            .map(|slot| self.mp_reach(slot))
+            .transpose()?
+            .flatten();
+        let withdrawn = self.classic(scan.withdrawn, None);
+        let next_hop = self.next_hop(&scan);
+        let nlri = self.classic(scan.nlri, next_hop);
+        let shared = self.attributes(&scan);
+        let has_reach = !scan.nlri.is_empty() || scan.mp_reach.is_some_and(has_nlri);
+        if has_reach {
+            self.check_mandatory(&scan);
+        }
+        let start = self.batch.events.len();
+        // RFC 4271 section 3.1: what is both withdrawn and advertised is advertised.
+        for routes in [withdrawn, unreach, reach, nlri].into_iter().flatten() {
+            self.routes(routes, &shared)?;
+        }
+        if self.faults.withdraw() {
+            self.treat_as_withdraw(start, scan.has_path_attributes() && !has_reach)?;
+        }
+        Ok(())
+    }
+
+    /// RFC 7606 section 5.2: where attributes are wrong and there is no route that they belong to,
+    /// the routes may be what was not understood.
+    fn treat_as_withdraw(
+        &mut self,
+        start: usize,
+        routes_are_missing: bool,
+    ) -> Result<(), NotificationMessage> {
+        if routes_are_missing {
+            let notification = NotificationMessage::new(
+                codes::UPDATE_MESSAGE_ERROR,
+                codes::update::MALFORMED_ATTRIBUTE_LIST,
+                Vec::new(),
+            );
+            let message = "malformed attributes without reachable routes".to_owned();
+            let offset = crate::message::HEADER_LEN;
+            return Err(self.faults.reset(None, offset, message, notification));
+        }
+        for event in self.batch.events.iter_mut().skip(start) {
+            if let RouteEvent::Reach { nlri, .. } = event {
+                *event = RouteEvent::Withdraw { nlri: nlri.clone() };
+            }
+        }
+        Ok(())
+    }
+
+    /// Routes in the fields of RFC 4271.
+    fn classic<'a>(&mut self, nlri: Reader<'a>, next_hop: Option<IpAddr>) -> Option<Routes<'a>> {
+        let family = Family::IPV4_UNICAST;
+        let has_any = !nlri.is_empty() && self.is_negotiated(family, None, nlri.offset());
+        has_any.then_some(Routes {
+            family,
+            nlri,
+            attribute: None,
+            next_hop,
+        })
+    }
+
+    /// RFC 4760 section 4.
+    fn mp_unreach<'a>(
+        &mut self,
+        slot: Slot<'a>,
+    ) -> Result<Option<Routes<'a>>, NotificationMessage> {
+        let mut reader = Reader::new(slot.value, slot.offset);
+        let family = self.family(&mut reader, slot)?;
+        let routes = Routes {
+            family,
+            nlri: reader,
+            attribute: Some(slot),
+            next_hop: None,
+        };
+        let ours = self.is_negotiated(family, Some(slot.code), slot.offset);
+        Ok(ours.then_some(routes))
+    }
+
+    /// RFC 4760 section 3; a next hop of the wrong length hides where the routes begin (RFC 7606
+    /// section 7.11).
+    fn mp_reach<'a>(&mut self, slot: Slot<'a>) -> Result<Option<Routes<'a>>, NotificationMessage> {
+        let mut reader = Reader::new(slot.value, slot.offset);
+        let family = self.family(&mut reader, slot)?;
+        if !self.is_negotiated(family, Some(slot.code), slot.offset) {
+            return Ok(None);
+        }
+        let offset = reader.offset();
+        let len = reader.u8().unwrap_or(0);
+        let Some(octets) = reader.bytes(usize::from(len)) else {
+            let message = format!("next hop length {len} beyond the end of the attribute");
+            return Err(self.reset_attribute(slot, offset, message));
+        };
+        let Some(next_hop) = decode_next_hop(family, octets) else {
+            let message = format!("next hop length {len} for family {family}");
+            return Err(self.reset_attribute(slot, offset, message));
+        };
+        if reader.u8().is_none() {
+            let message = "attribute cut off behind the next hop".to_owned();
+            return Err(self.reset_attribute(slot, reader.offset(), message));
+        }
+        self.check_next_hop(slot, next_hop);
+        let next_hop = Some(next_hop);
+        Ok(Some(Routes {
+            family,
+            nlri: reader,
+            attribute: Some(slot),
+            next_hop,
+        }))
+    }
+
+    fn family(
+        &mut self,
+        reader: &mut Reader<'_>,
+        slot: Slot<'_>,
+    ) -> Result<Family, NotificationMessage> {
+        match reader.array() {
+            Some([a, b, safi]) => Ok(Family {
+                afi: u16::from_be_bytes([a, b]),
+                safi,
+            }),
+            None => {
+                let message = format!("length {}", slot.value.len());
+                Err(self.reset_attribute(slot, slot.offset, message))
+            }
+        }
+    }
+
+    /// Routes of a family that was not negotiated are ignored (RFC 4760 section 6).
+    fn is_negotiated(
+        &mut self,
+        family: Family,
+        attribute: Option<AttributeCode>,
+        offset: usize,
+    ) -> bool {
+        let negotiated = self.ctx.families.contains(family);
+        if !negotiated {
+            let message = format!("routes of family {family}, which was not negotiated,");
+            self.faults
+                .add(attribute, offset, Disposition::AttributeDiscard, message);
+        }
+        negotiated
+    }
+
+    /// NEXT_HOP, which counts only for the NLRI field (RFC 4760 section 3).
+    fn next_hop(&mut self, scan: &Scan<'_>) -> Option<IpAddr> {
+        let slot = scan.next_hop?;
+        let Ok(octets) = <[u8; 4]>::try_from(slot.value) else {
+            let disposition = if scan.nlri.is_empty() {
+                Disposition::AttributeDiscard
+            } else {
+                Disposition::TreatAsWithdraw
+            };
+            let message = format!("length {}", slot.value.len());
+            self.faults
+                .add(Some(slot.code), slot.offset, disposition, message);
+            return None;
+        };
+        let next_hop = IpAddr::from(octets);
+        if !scan.nlri.is_empty() {
+            self.check_next_hop(slot, next_hop);
+        }
+        Some(next_hop)
+    }
+
+    /// RFC 4271 section 6.3: the address of a host.
+    fn check_next_hop(&mut self, slot: Slot<'_>, next_hop: IpAddr) {
+        let broadcast = next_hop == IpAddr::V4(Ipv4Addr::BROADCAST);
+        if next_hop.is_unspecified() || next_hop.is_multicast() || broadcast {
+            let message = format!("next hop {next_hop}");
+            self.faults.add(
+                Some(slot.code),
+                slot.offset,
+                Disposition::TreatAsWithdraw,
+                message,
+            );
+        }
+    }
+
+    /// RFC 7606 section 3 (d). LOCAL_PREF, which is mandatory within an AS, has a default.
+    fn check_mandatory(&mut self, scan: &Scan<'_>) {
+        let has = |code| scan.slots.iter().any(|slot| slot.code == code);
+        for (code, missing) in [
+            (AttributeCode::ORIGIN, !has(AttributeCode::ORIGIN)),
+            (AttributeCode::AS_PATH, !has(AttributeCode::AS_PATH)),
+            (
+                AttributeCode::NEXT_HOP,
+                !scan.nlri.is_empty() && scan.next_hop.is_none(),
+            ),
+        ] {
+            if missing {
+                let (offset, message) = (scan.nlri.offset(), "attribute missing".to_owned());
+                self.faults
+                    .add(Some(code), offset, Disposition::TreatAsWithdraw, message);
+            }
+        }
+    }
+
+    fn attributes(&mut self, scan: &Scan<'_>) -> Shared {
+        // Attributes in canonical form that equal those of the message before need no second look.
+        // AS_PATH has its canonical form only with four octets.
+        if let Some(last) = self
+            .batch
+            .attributes
+            .last()
+            .filter(|_| self.ctx.four_octet_as)
+        {
+            let mut slots = scan.slots.iter();
+            let equal = last
+                .raw()
+                .all(|raw| slots.next().is_some_and(|slot| slot.is(raw)));
+            if equal && slots.next().is_none() {
+                return Shared::Last(last.clone());
+            }
+        }
+        Shared::New(canonical(&scan.slots, self.ctx, &mut self.faults))
+    }
+
+    /// The index of the attributes with `next_hop`.
+    fn index(&mut self, shared: &Shared, next_hop: IpAddr) -> u32 {
+        let last = self.batch.attributes.last();
+        let attributes = match shared {
+            Shared::Last(attributes) if attributes.next_hop() == Some(next_hop) => {
+                attributes.clone()
+            }
+            Shared::Last(attributes) => Block::of(attributes).finish(Some(next_hop), last),
+            Shared::New(block) => block.clone().finish(Some(next_hop), last),
+        };
+        self.batch.push_attributes(attributes)
+    }
+
+    fn routes(&mut self, routes: Routes<'_>, shared: &Shared) -> Result<(), NotificationMessage> {
+        let Routes {
+            family,
+            mut nlri,
+            attribute,
+            next_hop,
+        } = routes;
+        let attributes = match next_hop {
+            Some(next_hop) if !nlri.is_empty() && !self.faults.withdraw() => {
+                Some(self.index(shared, next_hop))
+            }
+            _ => None,
+        };
+        while !nlri.is_empty() {
+            match wire::decode(family, &mut nlri) {
+                Ok((nlri, data)) => self.batch.events.push(match attributes {
+                    Some(attributes) => RouteEvent::Reach {
+                        nlri,
+                        data,
+                        attributes,
+                    },
+                    None => RouteEvent::Withdraw { nlri },
+                }),
+                Err(error) if error.skippable => {
+                    let code = attribute.map(|slot| slot.code);
+                    let disposition = Disposition::TreatAsWithdraw;
+                    self.faults
+                        .add(code, error.offset, disposition, error.message);
+                }
+                Err(error) => return Err(self.reset_nlri(attribute, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// RFC 7606 section 5.3, with the codes of RFC 4271 section 6.3.
+    fn reset_nlri(
+        &mut self,
+        attribute: Option<Slot<'_>>,
+        error: wire::NlriError,
+    ) -> NotificationMessage {
+        match attribute {
+            Some(slot) => self.reset_attribute(slot, error.offset, error.message),
+            None => {
+                let notification = NotificationMessage::new(
+                    codes::UPDATE_MESSAGE_ERROR,
+                    codes::update::INVALID_NETWORK_FIELD,
+                    Vec::new(),
+                );
+                self.faults
+                    .reset(None, error.offset, error.message, notification)
+            }
+        }
+    }
+
+    fn reset_attribute(
+        &mut self,
+        slot: Slot<'_>,
+        offset: usize,
+        message: String,
+    ) -> NotificationMessage {
+        let mut data = Vec::new();
+        push_attribute(&mut data, slot.flags, slot.code, slot.value);
+        let notification = NotificationMessage::new(
+            codes::UPDATE_MESSAGE_ERROR,
+            codes::update::OPTIONAL_ATTRIBUTE_ERROR,
+            data,
+        );
+        self.faults
+            .reset(Some(slot.code), offset, message, notification)
+    }
+}
+
+/// RFC 4724 section 2.
+fn end_of_rib(scan: &Scan<'_>, unreach: Option<Routes<'_>>) -> Option<Family> {
+    if !scan.has_attributes && scan.withdrawn.is_empty() && scan.nlri.is_empty() {
+        return Some(Family::IPV4_UNICAST);
+    }
+    let unreach = unreach.filter(|routes| routes.nlri.is_empty())?;
+    scan.is_only_mp_unreach().then_some(unreach.family)
+}
+
+/// Whether MP_REACH_NLRI has routes, of whatever family.
+fn has_nlri(slot: Slot<'_>) -> bool {
+    let next_hop_len = slot.value.get(3).copied().map(usize::from);
+    next_hop_len.is_some_and(|len| slot.value.len() > 5 + len)
+}
+
+/// IPv4 or IPv6 by its length: RFC 4760, 4684, 7432, 8950. Of a pair of IPv6 addresses (RFC 2545
+/// section 3) the global one counts, unless there is none.
+fn decode_next_hop(family: Family, octets: &[u8]) -> Option<IpAddr> {
+    if let Ok(octets) = <[u8; 4]>::try_from(octets) {
+        return (family != Family::IPV6_UNICAST).then_some(IpAddr::from(octets));
+    }
+    let (global, rest) = octets.split_first_chunk::<16>()?;
+    let global = Ipv6Addr::from(*global);
+    if rest.is_empty() {
+        return Some(IpAddr::V6(global));
+    }
+    let link_local = Ipv6Addr::from(<[u8; 16]>::try_from(rest).ok()?);
+    Some(IpAddr::V6(if global.is_unspecified() {
+        link_local
+    } else {
+        global
+    }))
+}

@@ -1,0 +1,608 @@
+//! Malformed UPDATE messages: what is said of them and what is done (RFC 7606).
+
+mod common;
+
+use Disposition::{AttributeDiscard, SessionReset, TreatAsWithdraw};
+use chanter_bgp::{
+    AttributeCode, Attributes, CodecContext, Disposition, Family, Nlri, NotificationMessage,
+    PathData, RouteEvent, UpdateBatch, decode_update,
+};
+use common::{Outcome, Said, attribute, body, decode_body, said, unhex};
+
+const PREFIX: [u8; 2] = [8, 10];
+
+/// A kind of attribute: a good value, and what comes of each way to spoil it; `None`: nothing.
+struct Row {
+    code: AttributeCode,
+    flags: u8,
+    value: Vec<u8>,
+    /// One octet less, one octet more, none.
+    lengths: [Option<Disposition>; 3],
+    duplicate: Disposition,
+    two_octet_as: bool,
+}
+
+fn row(code: AttributeCode, flags: u8, value: &str, lengths: [Option<Disposition>; 3]) -> Row {
+    let duplicate = match code {
+        AttributeCode::MP_REACH_NLRI | AttributeCode::MP_UNREACH_NLRI => SessionReset,
+        _ => AttributeDiscard,
+    };
+    let two_octet_as = matches!(
+        code,
+        AttributeCode::AS4_PATH | AttributeCode::AS4_AGGREGATOR
+    );
+    Row {
+        code,
+        flags,
+        value: unhex(value),
+        lengths,
+        duplicate,
+        two_octet_as,
+    }
+}
+
+fn table() -> Vec<Row> {
+    let withdraw = [Some(TreatAsWithdraw); 3];
+    let discard = [Some(AttributeDiscard); 3];
+    let reset = [Some(SessionReset); 3];
+    vec![
+        // RFC 7606 sections 7.1 to 7.10, 7.14.
+        row(AttributeCode::ORIGIN, 0x40, "00", withdraw),
+        row(
+            AttributeCode::AS_PATH,
+            0x40,
+            "02 01 0000fc01",
+            [Some(TreatAsWithdraw), Some(TreatAsWithdraw), None],
+        ),
+        row(AttributeCode::NEXT_HOP, 0x40, "c0000201", withdraw),
+        row(AttributeCode::MULTI_EXIT_DISC, 0x80, "00000001", withdraw),
+        row(AttributeCode::LOCAL_PREF, 0x40, "00000064", withdraw),
+        row(
+            AttributeCode::ATOMIC_AGGREGATE,
+            0x40,
+            "",
+            [None, Some(AttributeDiscard), None],
+        ),
+        row(
+            AttributeCode::AGGREGATOR,
+            0xc0,
+            "0000fc01 c0000201",
+            discard,
+        ),
+        row(
+            AttributeCode::COMMUNITIES,
+            0xc0,
+            "fc000001 fc000002",
+            withdraw,
+        ),
+        row(AttributeCode::ORIGINATOR_ID, 0x80, "c0000201", withdraw),
+        row(AttributeCode::CLUSTER_LIST, 0x80, "c0000201", withdraw),
+        row(
+            AttributeCode::EXTENDED_COMMUNITIES,
+            0xc0,
+            "0002fc0000000001",
+            withdraw,
+        ),
+        // RFC 6793 section 6.
+        row(AttributeCode::AS4_PATH, 0xc0, "02 01 00010000", discard),
+        row(
+            AttributeCode::AS4_AGGREGATOR,
+            0xc0,
+            "00010000 c0000201",
+            discard,
+        ),
+        // RFC 6514 section 5, RFC 8092 section 5.
+        row(
+            AttributeCode::PMSI_TUNNEL,
+            0xc0,
+            "00 06 001388 c0000201",
+            withdraw,
+        ),
+        row(
+            AttributeCode::LARGE_COMMUNITIES,
+            0xc0,
+            "00000001 00000002 00000003",
+            withdraw,
+        ),
+        // RFC 7606 sections 5.3 and 7.11.
+        row(
+            AttributeCode::MP_REACH_NLRI,
+            0x80,
+            "0019 46 04 c0000201 00 0404 01020304",
+            reset,
+        ),
+        row(
+            AttributeCode::MP_UNREACH_NLRI,
+            0x80,
+            "0019 46 0404 01020304",
+            reset,
+        ),
+    ]
+}
+
+/// Attributes that make a valid UPDATE, without those of type `except`.
+fn base(except: AttributeCode, two_octet_as: bool) -> Vec<Vec<u8>> {
+    let path: &[u8] = if two_octet_as {
+        &[2, 1, 0xfc, 0]
+    } else {
+        &[2, 1, 0, 0, 0xfc, 0]
+    };
+    [
+        (AttributeCode::ORIGIN, 0x40, &[0][..]),
+        (AttributeCode::AS_PATH, 0x40, path),
+        (AttributeCode::NEXT_HOP, 0x40, &[192, 0, 2, 1]),
+        (AttributeCode::COMMUNITIES, 0xc0, &[0xfc, 0, 0, 9]),
+    ]
+    .into_iter()
+    .filter(|(code, ..)| *code != except)
+    .map(|(code, flags, value)| attribute(flags, code.0, value))
+    .collect()
+}
+
+fn context(row: &Row) -> CodecContext {
+    CodecContext {
+        four_octet_as: !row.two_octet_as,
+        ..CodecContext::default()
+    }
+}
+
+/// An UPDATE with the attribute `row.code` as `octets`, behind all others.
+fn message(row: &Row, octets: Vec<u8>) -> Vec<u8> {
+    let mut attributes = base(row.code, row.two_octet_as);
+    attributes.push(octets);
+    body(&[], &attributes, &PREFIX)
+}
+
+fn check(row: &Row, octets: Vec<u8>, expected: Option<Disposition>, how: &str) {
+    let ctx = context(row);
+    let body = message(row, octets);
+    let what = format!("{} {how}", row.code);
+    let outcome = decode_body(&body, &ctx);
+    let Some(expected) = expected else {
+        assert_eq!(outcome.faults, [], "{what}");
+        return;
+    };
+    let worst = outcome.faults.iter().max_by_key(|fault| fault.disposition);
+    let fault = worst.unwrap_or_else(|| panic!("{what}: no fault"));
+    assert_eq!(fault.disposition, expected, "{what}: {fault}");
+    assert_eq!(fault.attribute, Some(row.code), "{what}: {fault}");
+    assert!(
+        fault.offset >= 23 && fault.offset <= 19 + body.len(),
+        "{what}: {fault}"
+    );
+    match expected {
+        AttributeDiscard => check_discarded(row, &outcome, how),
+        TreatAsWithdraw => {
+            assert_eq!(outcome.result, Ok(()), "{what}");
+            assert!(outcome.batch.events.contains(&withdrawn_prefix()), "{what}");
+            let reached = |event: &RouteEvent| matches!(event, RouteEvent::Reach { .. });
+            assert!(!outcome.batch.events.iter().any(reached), "{what}");
+        }
+        SessionReset => {
+            let notification = outcome.result.expect_err(&what);
+            assert_eq!(notification.code, 3, "{what}");
+            assert_eq!(outcome.batch, UpdateBatch::new(), "{what}");
+        }
+    }
+}
+
+fn withdrawn_prefix() -> RouteEvent {
+    RouteEvent::Withdraw {
+        nlri: "10.0.0.0/8".parse().unwrap(),
+    }
+}
+
+/// The route is there; the attribute is not, unless it was there a first time.
+fn check_discarded(row: &Row, outcome: &Outcome, how: &str) {
+    assert_eq!(outcome.result, Ok(()), "{} {how}", row.code);
+    let said = said(&outcome.batch);
+    let [Said::Reach(_, _, attributes)] = said.as_slice() else {
+        panic!("{} {how}: {said:?}", row.code);
+    };
+    let is_there = attributes.raw().any(|raw| raw.code == row.code);
+    let is_kept = how == "twice"
+        && ![
+            AttributeCode::NEXT_HOP,
+            AttributeCode::AS4_PATH,
+            AttributeCode::AS4_AGGREGATOR,
+        ]
+        .contains(&row.code);
+    assert_eq!(is_there, is_kept, "{} {how}: {attributes}", row.code);
+}
+
+#[test]
+fn each_attribute_spoilt_in_each_way() {
+    for row in table() {
+        let whole = |value: &[u8]| attribute(row.flags, row.code.0, value);
+        check(&row, whole(&row.value), None, "as it should be");
+        let [short, long, empty] = row.lengths;
+        if let [kept @ .., _] = row.value.as_slice() {
+            check(&row, whole(kept), short, "one octet short");
+        }
+        check(
+            &row,
+            whole(&[&row.value[..], &[1]].concat()),
+            long,
+            "one octet long",
+        );
+        check(&row, whole(&[]), empty, "of length 0");
+        for flag in [0x80, 0x40] {
+            let octets = attribute(row.flags ^ flag, row.code.0, &row.value);
+            check(&row, octets, Some(TreatAsWithdraw), "with wrong flags");
+        }
+        let twice = [whole(&row.value), whole(&row.value)].concat();
+        check(&row, twice, Some(row.duplicate), "twice");
+    }
+}
+
+#[test]
+fn an_attribute_that_is_cut_off() {
+    // RFC 7606 section 4: the length of all attributes still tells where the NLRI field begins.
+    for row in table() {
+        let mut octets = attribute(row.flags, row.code.0, &row.value);
+        octets[2] += 1;
+        check(&row, octets, Some(TreatAsWithdraw), "cut off");
+    }
+}
+
+#[test]
+fn well_known_attributes_that_are_missing() {
+    for code in [
+        AttributeCode::ORIGIN,
+        AttributeCode::AS_PATH,
+        AttributeCode::NEXT_HOP,
+    ] {
+        let outcome = decode_body(
+            &body(&[], &base(code, false), &PREFIX),
+            &CodecContext::default(),
+        );
+        let fault = &outcome.faults[0];
+        assert_eq!(
+            (fault.attribute, fault.disposition),
+            (Some(code), TreatAsWithdraw)
+        );
+        assert_eq!(outcome.batch.events, [withdrawn_prefix()]);
+    }
+}
+
+#[test]
+fn what_is_internal_does_not_count_from_another_as() {
+    let ctx = CodecContext {
+        ebgp: true,
+        ..CodecContext::default()
+    };
+    let mut attributes = base(AttributeCode(0), false);
+    attributes.push(attribute(0x40, 5, &[0, 0, 0, 200]));
+    attributes.push(attribute(0x80, 9, &[192, 0, 2, 9]));
+    attributes.push(attribute(0x80, 10, &[1, 2, 3])); // not even its length matters
+    let outcome = decode_body(&body(&[], &attributes, &PREFIX), &ctx);
+    let dispositions: Vec<_> = outcome
+        .faults
+        .iter()
+        .map(|fault| fault.disposition)
+        .collect();
+    assert_eq!(dispositions, [AttributeDiscard; 3]);
+    let attributes = &outcome.batch.attributes[0];
+    assert_eq!(attributes.local_pref(), None);
+    assert_eq!(attributes.originator_id(), None);
+    assert_eq!(attributes.cluster_list().count(), 0);
+}
+
+#[test]
+fn unknown_attributes() {
+    let mut attributes = base(AttributeCode(0), false);
+    attributes.push(attribute(0xc0, 99, &[1, 2]));
+    attributes.push(attribute(0x80, 98, &[3]));
+    let outcome = decode_body(&body(&[], &attributes, &PREFIX), &CodecContext::default());
+    assert_eq!(outcome.faults, []);
+    let unknown: Vec<_> = outcome.batch.attributes[0].unknown().collect();
+    assert_eq!(
+        unknown.len(),
+        1,
+        "the one that is not transitive is dropped"
+    );
+    assert_eq!(
+        (unknown[0].flags, unknown[0].code.0, unknown[0].value),
+        (0xe0, 99, &[1, 2][..])
+    );
+    // RFC 4271 section 6.3: a well-known attribute cannot be unknown.
+    attributes.push(attribute(0x40, 97, &[4]));
+    let outcome = decode_body(&body(&[], &attributes, &PREFIX), &CodecContext::default());
+    let expected = NotificationMessage::new(3, 2, vec![0x40, 97, 1, 4]);
+    assert_eq!(outcome.result, Err(expected));
+}
+
+/// An UPDATE for EVPN with these NLRI.
+fn evpn(reach: &[&str], unreach: &[&str]) -> Vec<u8> {
+    let join = |nlri: &[&str]| unhex(&nlri.concat());
+    let mut attributes = Vec::new();
+    if !reach.is_empty() {
+        let value = [unhex("0019 46 04 c0000201 00"), join(reach)].concat();
+        attributes.push(attribute(0x80, 14, &value));
+        attributes.extend(base(AttributeCode::NEXT_HOP, false));
+    }
+    if !unreach.is_empty() {
+        attributes.push(attribute(
+            0x80,
+            15,
+            &[unhex("0019 46"), join(unreach)].concat(),
+        ));
+    }
+    body(&[], &attributes, &[])
+}
+
+const TYPE_3: &str = "0311 00010a0000010005 00000000 20 0a000001";
+
+#[test]
+fn evpn_routes_that_tell_their_length_are_skipped() {
+    let good: Nlri = "[3]:[0]:[32]:[10.0.0.1] rd 10.0.0.1:5".parse().unwrap();
+    for (bad, message) in [
+        (
+            "0225 00010a0000010005 00000000000000000000 00000000 28 0200000a0201 20 c0a80a01 001388",
+            "in MP_REACH_NLRI: MAC address length 40 at byte 78 (treat-as-withdraw)",
+        ),
+        (
+            "0225 00010a0000010005 00000000000000000000 00000000 30 02000000 0a01 85 c0a80a01 001388",
+            "in MP_REACH_NLRI: IP address length 133 at byte 85 (treat-as-withdraw)",
+        ),
+        (
+            "0226 00010a0000010005 00000000000000000000 00000000 30 02000000 0a01 20 c0a80a01 00138800",
+            "in MP_REACH_NLRI: EVPN MAC/IP advertisement of length 38 at byte 56 (treat-as-withdraw)",
+        ),
+        (
+            "0210 00010a0000010005 0000000000000000",
+            "in MP_REACH_NLRI: EVPN MAC/IP advertisement of length 16 at byte 56 (treat-as-withdraw)",
+        ),
+        (
+            "0312 00010a0000010005 00000000 20 0a000001 00",
+            "in MP_REACH_NLRI: EVPN inclusive multicast route of length 18 at byte 56 (treat-as-withdraw)",
+        ),
+        (
+            "030d 00010a0000010005 00000000 00",
+            "in MP_REACH_NLRI: IP address length 0 at byte 68 (treat-as-withdraw)",
+        ),
+    ] {
+        let outcome = decode_body(&evpn(&[TYPE_3, bad, TYPE_3], &[]), &CodecContext::default());
+        let faults: Vec<String> = outcome.faults.iter().map(ToString::to_string).collect();
+        // 19 + 4 of the message, 3 of the attribute, 9 before the NLRI, 19 of the first, 2.
+        assert_eq!(faults, [message]);
+        assert_eq!(outcome.result, Ok(()));
+        assert_eq!(said(&outcome.batch), vec![Said::Withdraw(good.clone()); 2]);
+    }
+}
+
+#[test]
+fn evpn_withdrawals_that_tell_their_length_are_skipped() {
+    let bad = "0210 00010a0000010005 0000000000000000";
+    let outcome = decode_body(&evpn(&[], &[bad, TYPE_3]), &CodecContext::default());
+    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(outcome.faults.len(), 1);
+    assert_eq!(outcome.batch.events.len(), 1);
+}
+
+#[test]
+fn a_flood_of_faults_is_cut() {
+    let bad = vec!["0200"; 500];
+    let outcome = decode_body(&evpn(&bad, &[]), &CodecContext::default());
+    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(outcome.faults.len(), 16);
+}
+
+#[test]
+fn nlri_after_which_nothing_can_be_found_reset_the_session() {
+    let v6 = |nlri: &str| {
+        let value = unhex(&format!(
+            "0002 01 10 20010db8000000000000000000000001 00 {nlri}"
+        ));
+        let mut attributes = vec![attribute(0x80, 14, &value)];
+        attributes.extend(base(AttributeCode::NEXT_HOP, false));
+        body(&[], &attributes, &[])
+    };
+    let classic = |withdrawn: &str, nlri: &str| {
+        body(
+            &unhex(withdrawn),
+            &base(AttributeCode(0), false),
+            &unhex(nlri),
+        )
+    };
+    for (body, subcode, message) in [
+        (
+            v6("85 20010db8"),
+            9,
+            "in MP_REACH_NLRI: prefix length 133 at byte 47 (session-reset)",
+        ),
+        (
+            v6("40 20010db8"),
+            9,
+            "in MP_REACH_NLRI: prefix length 64 with 4 octets left at byte 47 (session-reset)",
+        ),
+        (
+            classic("", "21 0a"),
+            10,
+            "in UPDATE: prefix length 33 at byte 50 (session-reset)",
+        ),
+        (
+            classic("ff", "08 0a"),
+            10,
+            "in UPDATE: prefix length 255 at byte 21 (session-reset)",
+        ),
+        (
+            evpn(&["0325 0001"], &[]),
+            9,
+            "in MP_REACH_NLRI: EVPN NLRI of length 37 with 2 octets left at byte 35 (session-reset)",
+        ),
+        (
+            evpn(&[], &["03"]),
+            9,
+            "in MP_UNREACH_NLRI: EVPN NLRI cut off at byte 29 (session-reset)",
+        ),
+    ] {
+        let outcome = decode_body(&body, &CodecContext::default());
+        let faults: Vec<String> = outcome.faults.iter().map(ToString::to_string).collect();
+        assert_eq!(faults, [message]);
+        let notification = outcome.result.expect_err(message);
+        assert_eq!(
+            (notification.code, notification.subcode),
+            (3, subcode),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn lengths_of_the_fields_that_do_not_fit_reset_the_session() {
+    for octets in [
+        "",
+        "00",
+        "0000",
+        "0001 00",
+        "0000 0001",
+        "ffff 0000",
+        "0000 ffff 00",
+    ] {
+        let outcome = decode_body(&unhex(octets), &CodecContext::default());
+        assert_eq!(
+            outcome.result,
+            Err(NotificationMessage::new(3, 1, vec![])),
+            "{octets}"
+        );
+        assert_eq!(outcome.faults[0].disposition, SessionReset, "{octets}");
+    }
+}
+
+#[test]
+fn next_hops_that_are_no_host() {
+    for next_hop in [[0, 0, 0, 0], [224, 0, 0, 5], [255, 255, 255, 255]] {
+        let mut attributes = base(AttributeCode::NEXT_HOP, false);
+        attributes.push(attribute(0x40, 3, &next_hop));
+        let outcome = decode_body(&body(&[], &attributes, &PREFIX), &CodecContext::default());
+        assert_eq!(outcome.batch.events, [withdrawn_prefix()], "{next_hop:?}");
+    }
+    for len in [0u8, 3, 5, 12, 17, 48] {
+        let mut value = vec![0, 25, 70, len];
+        value.resize(5 + usize::from(len), 1);
+        let mut attributes = base(AttributeCode::NEXT_HOP, false);
+        attributes.push(attribute(0x80, 14, &value));
+        let outcome = decode_body(&body(&[], &attributes, &[]), &CodecContext::default());
+        assert_eq!(
+            outcome.result.map_err(|error| error.subcode),
+            Err(9),
+            "{len}"
+        );
+    }
+}
+
+/// RFC 7606 section 5.2: without routes that the attributes belong to, they may be lost.
+#[test]
+fn malformed_attributes_without_reachable_routes_reset_the_session() {
+    let bad_med = attribute(0x80, 4, &[1]);
+    let unreach = attribute(0x80, 15, &unhex(&format!("0019 46 {TYPE_3}")));
+    let with_attributes = body(&[], &[unreach.clone(), bad_med.clone()], &[]);
+    let outcome = decode_body(&with_attributes, &CodecContext::default());
+    assert_eq!(outcome.result, Err(NotificationMessage::new(3, 1, vec![])));
+    // Cut off before MP_REACH_NLRI could be found.
+    let cut = body(&[], &[vec![0x80, 14, 200, 0]], &[]);
+    let outcome = decode_body(&cut, &CodecContext::default());
+    assert_eq!(outcome.result, Err(NotificationMessage::new(3, 1, vec![])));
+    // Attributes that are well formed do no harm, as bagpipe-bgp sends them.
+    let harmless = body(&[], &[base(AttributeCode(0), false).concat(), unreach], &[]);
+    let outcome = decode_body(&harmless, &CodecContext::default());
+    assert_eq!((outcome.result, outcome.faults), (Ok(()), vec![]));
+    assert_eq!(outcome.batch.events.len(), 1);
+}
+
+#[test]
+fn routes_of_families_that_were_not_negotiated_are_ignored() {
+    let ctx = CodecContext {
+        families: [Family::IPV4_RTC].into(),
+        ..CodecContext::default()
+    };
+    let outcome = decode_body(&evpn(&[TYPE_3], &[TYPE_3]), &ctx);
+    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(outcome.batch.events, []);
+    assert_eq!(outcome.faults.len(), 2);
+    assert!(
+        outcome
+            .faults
+            .iter()
+            .all(|fault| fault.disposition == AttributeDiscard)
+    );
+    let outcome = decode_body(
+        &body(&PREFIX, &base(AttributeCode(0), false), &PREFIX),
+        &ctx,
+    );
+    assert_eq!((outcome.result, outcome.batch.events), (Ok(()), vec![]));
+    assert_eq!(outcome.faults.len(), 2);
+}
+
+/// RFC 4271 section 3.1.
+#[test]
+fn a_route_both_withdrawn_and_advertised_is_advertised() {
+    let both = body(&PREFIX, &base(AttributeCode(0), false), &PREFIX);
+    let outcome = decode_body(&both, &CodecContext::default());
+    let nlri: Nlri = "10.0.0.0/8".parse().unwrap();
+    assert_eq!(outcome.batch.events[0], withdrawn_prefix());
+    assert_eq!(
+        outcome.batch.events[1],
+        RouteEvent::Reach {
+            nlri,
+            data: PathData::default(),
+            attributes: 0
+        }
+    );
+}
+
+#[test]
+fn a_faulty_message_leaves_those_before_it_alone() {
+    let good = body(&[], &base(AttributeCode(0), false), &PREFIX);
+    let (mut batch, mut faults) = (UpdateBatch::new(), Vec::new());
+    let ctx = CodecContext::default();
+    assert_eq!(decode_update(&good, &ctx, &mut batch, &mut faults), Ok(()));
+    let before = batch.clone();
+    let reset = body(&[], &base(AttributeCode(0), false), &[33, 1]);
+    assert!(decode_update(&reset, &ctx, &mut batch, &mut faults).is_err());
+    assert_eq!(batch, before);
+    let withdraw = body(&[], &base(AttributeCode::ORIGIN, false), &PREFIX);
+    assert_eq!(
+        decode_update(&withdraw, &ctx, &mut batch, &mut faults),
+        Ok(())
+    );
+    assert_eq!(batch.events[..1], before.events);
+    assert_eq!(batch.events[1..], [withdrawn_prefix()]);
+}
+
+/// RFC 6793 section 4.2.3.
+#[test]
+fn four_octet_numbers_from_a_peer_that_knows_only_two() {
+    let ctx = CodecContext {
+        four_octet_as: false,
+        ..CodecContext::default()
+    };
+    let attributes = |aggregator: &str| {
+        let mut attributes = base(AttributeCode::AS_PATH, true);
+        attributes.push(attribute(0x40, 2, &unhex("02 03 0113 5ba0 5ba0")));
+        attributes.push(attribute(0xc0, 7, &unhex(aggregator)));
+        attributes.push(attribute(0xc0, 17, &unhex("02 02 00011170 00013880")));
+        attributes.push(attribute(0xc0, 18, &unhex("00011170 c0000201")));
+        body(&[], &attributes, &PREFIX)
+    };
+    let decode = |body: &[u8]| -> Attributes {
+        let outcome = decode_body(body, &ctx);
+        assert_eq!(outcome.faults, []);
+        outcome.batch.attributes[0].clone()
+    };
+    let merged = decode(&attributes("5ba0 c0000201"));
+    assert_eq!(merged.as_path().to_string(), "275 70000 80000");
+    assert_eq!(
+        merged.aggregator().map(|aggregator| aggregator.asn.0),
+        Some(70000)
+    );
+    // Aggregated since by a speaker that knows only two octets.
+    let outdated = decode(&attributes("0113 c0000201"));
+    assert_eq!(outdated.as_path().to_string(), "275 23456 23456");
+    assert_eq!(
+        outdated.aggregator().map(|aggregator| aggregator.asn.0),
+        Some(275)
+    );
+    assert!(merged.raw().all(|raw| raw.code.0 != 17 && raw.code.0 != 18));
+}
