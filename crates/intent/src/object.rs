@@ -171,10 +171,18 @@ impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ObjectKey::Instance(id) => write!(f, "instance {id}"),
-            ObjectKey::Attachment(AttachmentKey { instance, mac, ip: Some(ip) }) => {
+            ObjectKey::Attachment(AttachmentKey {
+                instance,
+                mac,
+                ip: Some(ip),
+            }) => {
                 write!(f, "attachment {mac} {ip} of instance {instance}")
             }
-            ObjectKey::Attachment(AttachmentKey { instance, mac, ip: None }) => {
+            ObjectKey::Attachment(AttachmentKey {
+                instance,
+                mac,
+                ip: None,
+            }) => {
                 write!(f, "attachment {mac} of instance {instance}")
             }
         }

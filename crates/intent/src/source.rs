@@ -61,3 +61,13 @@ pub struct Rejection {
     /// What is wrong with it and what would be accepted.
     pub reason: String,
 }
+
+impl Rejection {
+    /// The rejection of an object for its `field`.
+    pub fn new(field: &'static str, reason: impl Into<String>) -> Self {
+        Rejection {
+            field,
+            reason: reason.into(),
+        }
+    }
+}
