@@ -108,6 +108,9 @@ pub struct InstanceView {
     pub remote_vteps: Vec<IpAddr>,
     /// Its status.
     pub status: ObjectStatus,
+    /// What is odd about imported routes, in an operator's words: routes taken as VXLAN for want of
+    /// an encapsulation community, routes that are not installed.
+    pub notes: Vec<String>,
 }
 
 /// An attachment.

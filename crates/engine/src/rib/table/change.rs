@@ -1,0 +1,251 @@
+//! Paths come, change and go.
+
+use chanter_types::Instant;
+use smallvec::SmallVec;
+
+use super::select::Change;
+use super::{Path, Table, UNWRITTEN};
+use crate::rib::chunked::NONE;
+use crate::rib::key::Key;
+use crate::rib::peers::{Peers, Source};
+
+/// A path to be put into a table.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rib) struct NewPath<D> {
+    pub(in crate::rib) source: Source,
+    /// Held by the caller.
+    pub(in crate::rib) set: u32,
+    pub(in crate::rib) data: D,
+}
+
+impl<K: Key> Table<K> {
+    /// Puts a path in, in place of the one of the same source; returns whether there was none.
+    pub(in crate::rib) fn reach(
+        &mut self,
+        peers: &Peers,
+        key: K,
+        new: NewPath<K::Data>,
+        now: Instant,
+    ) -> bool {
+        let digest = key.digest();
+        let index = match self.find_by_digest(digest, &key) {
+            Some(index) => index,
+            None => self.create(digest, key),
+        };
+        let old = self.has_path_from(index, new.source).then(|| self.path_from(index, new.source));
+        match old.flatten() {
+            Some(path) => {
+                self.replace(peers, index, path, &new, now);
+                false
+            }
+            None => {
+                self.insert(peers, index, &new, now);
+                true
+            }
+        }
+    }
+
+    /// Takes the path of a source out; returns whether there was one.
+    pub(in crate::rib) fn withdraw(&mut self, peers: &Peers, source: Source, key: &K) -> bool {
+        let Some(index) = self.find(key).filter(|index| self.has_path_from(*index, source)) else {
+            return false;
+        };
+        let path = self.path_from(index, source);
+        if let Some(path) = path {
+            self.remove(peers, index, path);
+        }
+        path.is_some()
+    }
+
+    fn has_path_from(&self, index: u32, source: Source) -> bool {
+        match source.slot() {
+            Some(slot) => self.peer(slot).is_some_and(|peer| peer.received.contains(index)),
+            None => self.local.contains(index),
+        }
+    }
+
+    fn insert(&mut self, peers: &Peers, index: u32, new: &NewPath<K::Data>, now: Instant) {
+        let old = self.best_set(index);
+        self.gone -= usize::from(old.is_none());
+        self.attrs.hold(new.set);
+        let path = self.paths.insert(Path {
+            since: now,
+            attributes: new.set,
+            source: new.source,
+            next: NONE,
+            stale: false,
+            data: new.data,
+        });
+        match new.source.slot() {
+            Some(slot) => {
+                self.peer_mut(slot).received.insert(index);
+            }
+            None => {
+                self.local.insert(index);
+                self.local_paths += 1;
+            }
+        }
+        self.index_rts(index, new.set);
+        let is_changed = self.select(peers, index, Change::Inserted(path));
+        self.note_change(index, is_changed, old, new.source);
+    }
+
+    fn replace(
+        &mut self,
+        peers: &Peers,
+        index: u32,
+        path: u32,
+        new: &NewPath<K::Data>,
+        now: Instant,
+    ) {
+        let node = &mut self.paths[path];
+        let was_stale = std::mem::replace(&mut node.stale, false);
+        let is_same = (node.attributes, node.data) == (new.set, new.data);
+        if let (true, Some(slot)) = (was_stale, new.source.slot()) {
+            self.peer_mut(slot).stale -= 1;
+        }
+        if is_same {
+            return;
+        }
+        let old_best = self.best_set(index);
+        self.attrs.hold(new.set);
+        let node = &mut self.paths[path];
+        let old = std::mem::replace(&mut node.attributes, new.set);
+        node.data = new.data;
+        node.since = now;
+        if old != new.set {
+            self.index_rts(index, new.set);
+            self.unindex_rts(index, old);
+        }
+        let is_changed = self.select(peers, index, Change::Replaced(path));
+        self.note_change(index, is_changed, old_best, new.source);
+        self.release_set(old);
+    }
+
+    pub(super) fn remove(&mut self, peers: &Peers, index: u32, path: u32) {
+        let old_best = self.best_set(index);
+        let was_best = self.unlink(index, path);
+        let node = self.paths.remove(path);
+        match node.source.slot() {
+            Some(slot) => {
+                let peer = self.peer_mut(slot);
+                peer.received.remove(index);
+                peer.stale -= u32::from(node.stale);
+            }
+            None => {
+                self.local_paths -= 1;
+                if !self.paths_of(index).any(|path| self.paths[path].source.is_local()) {
+                    self.local.remove(index);
+                }
+            }
+        }
+        self.unindex_rts(index, node.attributes);
+        let is_changed = self.select(peers, index, Change::Removed { was_best });
+        self.gone += usize::from(self.dests[index].head == NONE);
+        if self.dests[index].head == NONE && self.dests[index].holders == 0 {
+            self.remove_destination(index);
+        } else {
+            self.note_change(index, is_changed, old_best, node.source);
+        }
+        self.release_set(node.attributes);
+    }
+
+    /// Selects anew what paths of a peer take part in: what is compared of the peer has changed.
+    pub(in crate::rib) fn rerank(&mut self, peers: &Peers, slot: u32) {
+        let source = Source::peer(slot);
+        let mut from = 0;
+        while let Some(index) = self.peer(slot).and_then(|peer| peer.received.next(from)) {
+            from = index + 1;
+            if let Some(path) = self.path_from(index, source) {
+                let old = self.best_set(index);
+                let is_changed = self.select(peers, index, Change::Replaced(path));
+                self.note_change(index, is_changed, old, source);
+            }
+        }
+    }
+
+    fn index_rts(&mut self, index: u32, set: u32) {
+        if K::BY_ROUTE_TARGET {
+            for number in &self.attrs[set].rts {
+                self.rts.add_destination(*number, index);
+            }
+        }
+    }
+
+    /// Takes the destination out of those of the set's route targets that no path has any more.
+    fn unindex_rts(&mut self, index: u32, set: u32) {
+        if !K::BY_ROUTE_TARGET {
+            return;
+        }
+        let numbers = self.attrs[set].rts.clone();
+        for number in numbers {
+            let has = |path: u32| self.attrs[self.paths[path].attributes].rts.contains(&number);
+            let is_left = self.paths_of(index).any(has);
+            if !is_left {
+                self.rts.remove_destination(number, index);
+            }
+        }
+    }
+
+    /// Puts the destination at the end of the journal, and aside for the peers that do not follow it.
+    /// `old` is the attribute set that the best path had.
+    fn note_change(&mut self, index: u32, is_changed: bool, old: Option<u32>, source: Source) {
+        // A VPN instance looks at what peers say also where its own path is the best.
+        let is_local = || K::BY_ROUTE_TARGET && self.best_is_local(index);
+        if !is_changed && !K::SELECTED_PER_PEER && !is_local() {
+            return;
+        }
+        let position = self.dests[index].journal;
+        if position != UNWRITTEN {
+            self.journal.erase(position);
+        }
+        self.dests[index].journal = self.journal.push(index);
+        self.has_grown = true;
+        if K::BY_ROUTE_TARGET {
+            self.push_to_subscribers(index, old);
+        } else if K::SELECTED_PER_PEER && source.is_local() {
+            self.push_to_all(index);
+        }
+        if self.journal.is_sparse() {
+            self.squeeze();
+        }
+    }
+
+    fn push_to_subscribers(&mut self, index: u32, old: Option<u32>) {
+        let new = self.best_set(index);
+        let sets: SmallVec<[u32; 2]> = old.into_iter().chain(new.filter(|_| new != old)).collect();
+        for set in sets {
+            for number in &self.attrs[set].rts {
+                for slot in self.rts.subscribers(*number) {
+                    let peer = self.peers.get_mut(*slot as usize).and_then(Option::as_mut);
+                    if peer.is_some_and(|peer| peer.push(index)) {
+                        self.woken.push(*slot);
+                    }
+                }
+            }
+        }
+    }
+
+    fn push_to_all(&mut self, index: u32) {
+        for (slot, peer) in (0..).zip(&mut self.peers) {
+            let Some(peer) = peer else {
+                continue;
+            };
+            if peer.is_pushed() && peer.push(index) {
+                self.woken.push(slot);
+            }
+        }
+    }
+
+    fn squeeze(&mut self) {
+        let cursors = self
+            .peers
+            .iter_mut()
+            .flatten()
+            .filter_map(|peer| peer.cursor_mut())
+            .chain([&mut self.pipe.cursor])
+            .collect();
+        let dests = &mut self.dests;
+        self.journal.squeeze(cursors, |index, position| dests[index].journal = position);
+    }
+}

@@ -1,0 +1,282 @@
+//! The table of one family: destinations, their paths, and who has been sent what.
+//!
+//! Nodes are of fixed size and stand in slabs; they name each other by index. A destination heads
+//! the list of its paths, of which the first is the best. It lives while it has a path, or while
+//! somebody who was sent it has yet to be told that it is gone (`holders`); only then is its index
+//! used again, so a bit in a peer's set always means the destination that it meant when it was set.
+
+mod change;
+mod peer;
+mod pull;
+mod select;
+mod show;
+
+use chanter_bgp::Attributes;
+use chanter_types::{Instant, RouteTarget};
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+use super::attr_store::AttrStore;
+use super::chunked::{NONE, Slab, Slot};
+use super::index_set::IndexSet;
+use super::journal::Journal;
+use super::key::Key;
+use super::mac_index::MacIndex;
+use super::peers::Source;
+use super::rt_index::RtIndex;
+
+pub(super) use change::NewPath;
+pub(super) use peer::Feed;
+use peer::PeerTable;
+pub(super) use pull::{Pull, Window};
+
+/// The journal position of a destination that is not in it yet.
+const UNWRITTEN: u32 = NONE - 1;
+
+#[derive(Debug)]
+struct Dest<K> {
+    key: K,
+    /// The best path. Of a vacant place, the next one.
+    head: u32,
+    /// Where it stands in the journal; [`NONE`] in a vacant place.
+    journal: u32,
+    /// How many were sent it: peers, and the import pipe.
+    holders: u32,
+}
+
+impl<K: Key> Slot for Dest<K> {
+    fn vacant(next_free: u32) -> Self {
+        Dest { key: K::vacant(), head: next_free, journal: NONE, holders: 0 }
+    }
+
+    fn next_free(&self) -> Option<u32> {
+        (self.journal == NONE).then_some(self.head)
+    }
+}
+
+#[derive(Debug)]
+struct Path<D> {
+    since: Instant,
+    attributes: u32,
+    source: Source,
+    next: u32,
+    stale: bool,
+    data: D,
+}
+
+impl<D: Default> Slot for Path<D> {
+    fn vacant(next_free: u32) -> Self {
+        Path {
+            since: Instant::ZERO,
+            attributes: NONE,
+            source: Source::VACANT,
+            next: next_free,
+            stale: false,
+            data: D::default(),
+        }
+    }
+
+    fn next_free(&self) -> Option<u32> {
+        (self.source == Source::VACANT).then_some(self.next)
+    }
+}
+
+/// The consumer that imports into VPN instances.
+#[derive(Debug, Default)]
+struct Pipe {
+    cursor: u32,
+    /// What it was told and has not been told to be gone.
+    seen: IndexSet,
+    /// What it was told last, if that is gone: kept until it asks again.
+    last_gone: Option<u32>,
+}
+
+#[derive(Debug)]
+pub(super) struct Table<K: Key> {
+    dests: Slab<Dest<K>>,
+    paths: Slab<Path<K::Data>>,
+    by_key: HashTable<u32>,
+    attrs: AttrStore,
+    rts: RtIndex,
+    macs: MacIndex,
+    journal: Journal,
+    /// By slot.
+    peers: Vec<Option<Box<PeerTable>>>,
+    /// Destinations with a path that originates at this node, and how many such paths.
+    local: IndexSet,
+    local_paths: usize,
+    pipe: Pipe,
+    /// Destinations without a path.
+    gone: usize,
+    /// Whether the journal has grown since those who follow it were told.
+    pub(super) has_grown: bool,
+    /// Peers for which something was put aside while nothing was before.
+    pub(super) woken: Vec<u32>,
+}
+
+impl<K: Key> Table<K> {
+    pub(super) fn new() -> Self {
+        Self {
+            dests: Slab::new(),
+            paths: Slab::new(),
+            by_key: HashTable::new(),
+            attrs: AttrStore::new(),
+            rts: RtIndex::default(),
+            macs: MacIndex::new(),
+            journal: Journal::new(),
+            peers: Vec::new(),
+            local: IndexSet::default(),
+            local_paths: 0,
+            pipe: Pipe::default(),
+            gone: 0,
+            has_grown: false,
+            woken: Vec::new(),
+        }
+    }
+
+    /// Destinations with a path.
+    pub(super) fn destination_count(&self) -> usize {
+        self.dests.used() - self.gone
+    }
+
+    pub(super) fn path_count(&self) -> usize {
+        self.paths.used()
+    }
+
+    pub(super) fn local_path_count(&self) -> usize {
+        self.local_paths
+    }
+
+    pub(super) fn attribute_set_count(&self) -> usize {
+        self.attrs.len()
+    }
+
+    /// Whether nothing is left: no destination, path, attribute set or index entry.
+    pub(super) fn is_empty(&self) -> bool {
+        self.dests.used() == 0
+            && self.paths.used() == 0
+            && self.by_key.is_empty()
+            && self.attrs.len() == 0
+            && self.rts.is_empty()
+            && self.macs.is_empty()
+            && self.local.is_empty()
+            && self.pipe.seen.is_empty()
+            && (0..self.journal.end()).all(|position| self.journal.get(position).is_none())
+    }
+
+    pub(super) fn find(&self, key: &K) -> Option<u32> {
+        self.find_by_digest(key.digest(), key)
+    }
+
+    fn find_by_digest(&self, digest: u64, key: &K) -> Option<u32> {
+        self.by_key.find(digest, |index| self.dests[*index].key == *key).copied()
+    }
+
+    fn create(&mut self, digest: u64, key: K) -> u32 {
+        let mac = key.mac();
+        let index = self.dests.insert(Dest { key, head: NONE, journal: UNWRITTEN, holders: 0 });
+        let dests = &self.dests;
+        self.by_key.insert_unique(digest, index, |index| dests[*index].key.digest());
+        if let Some(mac) = mac {
+            self.macs.insert(mac, index);
+        }
+        self.gone += 1;
+        index
+    }
+
+    /// Frees the destination, which has no path and no holder.
+    fn remove_destination(&mut self, index: u32) {
+        let dest = self.dests.remove(index);
+        self.gone -= 1;
+        if dest.journal != UNWRITTEN {
+            self.journal.erase(dest.journal);
+        }
+        if let Ok(entry) = self.by_key.find_entry(dest.key.digest(), |other| *other == index) {
+            entry.remove();
+        }
+        if dest.key.mac().is_some() {
+            self.macs.remove(index);
+        }
+        if self.dests.used() == 0 {
+            self.by_key.shrink_to(0, |_| 0);
+        }
+    }
+
+    /// Takes one holder off the destination, which goes if it has no path either.
+    fn release_destination(&mut self, index: u32) {
+        let dest = &mut self.dests[index];
+        dest.holders -= 1;
+        if dest.holders == 0 && dest.head == NONE {
+            self.remove_destination(index);
+        }
+    }
+
+    /// The paths of a destination, the best first.
+    fn paths_of(&self, index: u32) -> impl Iterator<Item = u32> + '_ {
+        let head = Some(self.dests[index].head).filter(|head| *head != NONE);
+        std::iter::successors(head, |path| {
+            Some(self.paths[*path].next).filter(|next| *next != NONE)
+        })
+    }
+
+    fn path_from(&self, index: u32, source: Source) -> Option<u32> {
+        self.paths_of(index).find(|path| self.paths[*path].source == source)
+    }
+
+    /// The attribute set of the best path.
+    fn best_set(&self, index: u32) -> Option<u32> {
+        let head = self.dests[index].head;
+        (head != NONE).then(|| self.paths[head].attributes)
+    }
+
+    fn best_is_local(&self, index: u32) -> bool {
+        let head = self.dests[index].head;
+        head != NONE && self.paths[head].source.is_local()
+    }
+
+    /// Holds an attribute set for a batch, until [`Table::release_set`].
+    pub(super) fn hold_set(&mut self, attributes: &Attributes) -> u32 {
+        let (set, is_new) = self.attrs.intern(attributes);
+        if is_new && K::BY_ROUTE_TARGET {
+            let mut rts: SmallVec<[RouteTarget; 2]> = attributes.route_targets().collect();
+            rts.sort_unstable();
+            rts.dedup();
+            let numbers = rts.into_iter().map(|rt| self.rts.add_set(rt)).collect();
+            self.attrs.set_rts(set, numbers);
+        }
+        set
+    }
+
+    pub(super) fn release_set(&mut self, set: u32) {
+        if let Some(set) = self.attrs.release(set) {
+            for number in set.rts {
+                self.rts.remove_set(number);
+            }
+        }
+    }
+
+    /// The next destination whose best path changed, for the import pipe.
+    pub(super) fn poll_changed(&mut self) -> Option<u32> {
+        if let Some(index) = self.pipe.last_gone.take() {
+            self.release_destination(index);
+        }
+        while self.pipe.cursor < self.journal.end() {
+            let entry = self.journal.get(self.pipe.cursor);
+            self.pipe.cursor += 1;
+            let Some(index) = entry else {
+                continue;
+            };
+            if self.dests[index].head != NONE {
+                if self.pipe.seen.insert(index) {
+                    self.dests[index].holders += 1;
+                }
+                return Some(index);
+            }
+            if self.pipe.seen.remove(index) {
+                self.pipe.last_gone = Some(index);
+                return Some(index);
+            }
+        }
+        None
+    }
+}

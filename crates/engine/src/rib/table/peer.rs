@@ -1,0 +1,365 @@
+//! What a table knows of each peer: the paths it sent, the destinations it was sent, and what is yet
+//! to be sent. There is no Adj-RIB-Out but a set of indexes: attributes are made when they go out.
+
+use super::Table;
+use crate::rib::chunked::NONE;
+use crate::rib::index_set::IndexSet;
+use crate::rib::key::Key;
+use crate::rib::peers::{Peer, Peers, Source};
+use crate::rib::verdict;
+
+/// How a peer learns of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rib) enum Feed {
+    /// It follows the journal, from this position on.
+    Journal(u32),
+    /// Changes that concern it are put aside for it: it wants single route targets, and most of the
+    /// table is not for it.
+    Pushed,
+}
+
+#[derive(Debug)]
+pub(super) struct Export {
+    pub(super) feed: Feed,
+    /// What it was sent and has not been told to be gone.
+    pub(super) advertised: IndexSet,
+    /// What is put aside for it. Bounded by the table, as is all else here, so a peer that takes
+    /// nothing costs no more than one that is slow.
+    pub(super) pending: IndexSet,
+    /// Where in `pending` to go on, so that low indexes do not starve high ones.
+    pub(super) pending_from: u32,
+    pub(super) end_of_rib_sent: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct PeerTable {
+    /// Destinations with a path of the peer: its Adj-RIB-In.
+    pub(super) received: IndexSet,
+    /// How many of these paths are stale.
+    pub(super) stale: u32,
+    pub(super) end_of_rib_received: bool,
+    /// While the session is Established with this family.
+    pub(super) export: Option<Export>,
+}
+
+impl PeerTable {
+    pub(super) fn is_pushed(&self) -> bool {
+        self.export.as_ref().is_some_and(|export| export.feed == Feed::Pushed)
+    }
+
+    pub(super) fn cursor_mut(&mut self) -> Option<&mut u32> {
+        match &mut self.export.as_mut()?.feed {
+            Feed::Journal(cursor) => Some(cursor),
+            Feed::Pushed => None,
+        }
+    }
+
+    /// Puts a destination aside; returns whether nothing was before.
+    pub(super) fn push(&mut self, index: u32) -> bool {
+        let Some(export) = &mut self.export else {
+            return false;
+        };
+        let was_empty = export.pending.is_empty();
+        export.pending.insert(index);
+        was_empty
+    }
+}
+
+/// A family of a peer in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::rib) struct PeerCounts {
+    pub(in crate::rib) received: usize,
+    pub(in crate::rib) stale: usize,
+    pub(in crate::rib) advertised: usize,
+    pub(in crate::rib) end_of_rib_received: bool,
+    pub(in crate::rib) end_of_rib_sent: bool,
+}
+
+impl<K: Key> Table<K> {
+    pub(super) fn peer(&self, slot: u32) -> Option<&PeerTable> {
+        self.peers.get(slot as usize)?.as_deref()
+    }
+
+    pub(super) fn peer_mut(&mut self, slot: u32) -> &mut PeerTable {
+        let place = slot as usize;
+        if self.peers.len() <= place {
+            self.peers.resize_with(place + 1, || None);
+        }
+        self.peers[place].get_or_insert_default()
+    }
+
+    pub(super) fn export_of(&self, slot: u32) -> Option<&Export> {
+        self.peer(slot)?.export.as_ref()
+    }
+
+    pub(super) fn export_mut(&mut self, slot: u32) -> Option<&mut Export> {
+        self.peers.get_mut(slot as usize)?.as_mut()?.export.as_mut()
+    }
+
+    /// Forgets a peer that has no path left and is sent nothing.
+    pub(in crate::rib) fn forget_peer(&mut self, slot: u32) {
+        if let Some(place) = self.peers.get_mut(slot as usize) {
+            *place = None;
+        }
+    }
+
+    pub(in crate::rib) fn counts(&self, slot: u32) -> PeerCounts {
+        let Some(peer) = self.peer(slot) else {
+            return PeerCounts::default();
+        };
+        PeerCounts {
+            received: peer.received.len(),
+            stale: peer.stale as usize,
+            advertised: peer.export.as_ref().map_or(0, |export| export.advertised.len()),
+            end_of_rib_received: peer.end_of_rib_received,
+            end_of_rib_sent: peer.export.as_ref().is_some_and(|export| export.end_of_rib_sent),
+        }
+    }
+
+    /// Begins to send to a peer, all from the start.
+    pub(in crate::rib) fn start_export(&mut self, slot: u32, feed: Feed) {
+        let peer = self.peer_mut(slot);
+        peer.end_of_rib_received = false;
+        peer.export = Some(Export {
+            feed,
+            advertised: IndexSet::default(),
+            pending: IndexSet::default(),
+            pending_from: 0,
+            end_of_rib_sent: false,
+        });
+    }
+
+    /// Forgets what the peer was sent: its session is down.
+    pub(in crate::rib) fn stop_export(&mut self, peer: &Peer, slot: u32) {
+        for rt in peer.wanted.single() {
+            self.rts.unsubscribe(slot, rt);
+        }
+        let export = self.peers.get_mut(slot as usize).and_then(Option::as_mut);
+        if let Some(export) = export.and_then(|peer| peer.export.take()) {
+            for index in export.advertised.iter() {
+                self.release_destination(index);
+            }
+        }
+    }
+
+    /// Sends all again (RFC 2918).
+    pub(in crate::rib) fn refresh(&mut self, peer: &Peer, slot: u32) {
+        let wanted = self.pushed_all(peer);
+        let Some(export) = self.export_mut(slot) else {
+            return;
+        };
+        match &mut export.feed {
+            Feed::Journal(cursor) => *cursor = 0,
+            Feed::Pushed => {
+                let advertised = export.advertised.clone();
+                self.put_aside(slot, advertised.iter().chain(wanted.iter()));
+            }
+        }
+    }
+
+    /// All that may concern a peer that does not follow the journal.
+    fn pushed_all(&self, peer: &Peer) -> IndexSet {
+        if !K::BY_ROUTE_TARGET {
+            return self.local.clone();
+        }
+        let sets = peer.wanted.single().filter_map(|rt| self.rts.destinations(rt));
+        sets.flat_map(IndexSet::iter).collect()
+    }
+
+    /// Sets a peer that does not follow the journal on its way.
+    pub(in crate::rib) fn start_pushing(&mut self, peer: &Peer, slot: u32) {
+        for rt in peer.wanted.single().filter(|_| K::BY_ROUTE_TARGET) {
+            self.rts.subscribe(slot, rt);
+        }
+        let wanted = self.pushed_all(peer);
+        self.put_aside(slot, wanted.iter());
+    }
+
+    fn put_aside(&mut self, slot: u32, indexes: impl Iterator<Item = u32>) {
+        let Some(peer) = self.peers.get_mut(slot as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        for index in indexes {
+            if peer.push(index) {
+                self.woken.push(slot);
+            }
+        }
+    }
+
+    /// Puts those destinations aside that the peer wants and has not been sent, or the other way
+    /// round.
+    fn review(&mut self, peer: &Peer, slot: u32, indexes: impl Iterator<Item = u32>) {
+        let Some(export) = self.export_of(slot) else {
+            return;
+        };
+        let differs = |index: &u32| {
+            let is_wanted = self
+                .best_set(*index)
+                .is_some_and(|set| verdict::wants(peer, K::FAMILY, &self.attrs[set]));
+            is_wanted != export.advertised.contains(*index)
+        };
+        let differing: Vec<u32> = indexes.filter(differs).collect();
+        self.put_aside(slot, differing.into_iter());
+    }
+
+    /// The memberships of the peer changed by one: queues what it wants more or less than before.
+    pub(in crate::rib) fn review_membership(
+        &mut self,
+        peer: &Peer,
+        slot: u32,
+        membership: chanter_bgp::RtMembership,
+    ) {
+        if !K::BY_ROUTE_TARGET || self.export_of(slot).is_none() {
+            return;
+        }
+        if self.switch_feed(peer, slot) {
+            return;
+        }
+        match membership.rt() {
+            Some(rt) => {
+                let is_wanted = peer.wanted.single().any(|other| other == rt);
+                if !is_wanted {
+                    self.rts.unsubscribe(slot, rt);
+                } else if self.peer(slot).is_some_and(PeerTable::is_pushed) {
+                    self.rts.subscribe(slot, rt);
+                }
+                let indexes = self.rts.destinations(rt).cloned().unwrap_or_default();
+                self.review(peer, slot, indexes.iter());
+            }
+            None if membership.is_default() => {
+                let end = self.dests.end();
+                let live = (0..end).filter(|index| self.dests.get(*index).is_some());
+                let live: Vec<u32> = live.collect();
+                self.review(peer, slot, live.into_iter());
+            }
+            None => {
+                let indexes = self.rts.destinations_where(|rt| membership.covers(rt));
+                self.review(peer, slot, indexes.iter());
+            }
+        }
+    }
+
+    /// A peer that asks for more than single route targets follows the journal, others do not.
+    /// Returns whether it reads all anyway.
+    fn switch_feed(&mut self, peer: &Peer, slot: u32) -> bool {
+        let end = self.journal.end();
+        let Some(export) = self.export_mut(slot) else {
+            return true;
+        };
+        match export.feed {
+            Feed::Pushed if peer.wanted.has_prefixes() => {
+                // What is put aside stays so; a peer that was sent nothing may as well read the
+                // journal from its start, in the order in which routes came.
+                let is_new = export.advertised.is_empty();
+                export.feed = Feed::Journal(if is_new { 0 } else { end });
+                for rt in peer.wanted.single() {
+                    self.rts.unsubscribe(slot, rt);
+                }
+                if is_new {
+                    self.woken.push(slot);
+                }
+                is_new
+            }
+            Feed::Journal(cursor) if !peer.wanted.has_prefixes() => {
+                export.feed = Feed::Pushed;
+                let advertised = export.advertised.clone();
+                let unread: Vec<u32> =
+                    (cursor..end).filter_map(|position| self.journal.get(position)).collect();
+                for rt in peer.wanted.single() {
+                    self.rts.subscribe(slot, rt);
+                }
+                let wanted = self.pushed_all(peer);
+                self.put_aside(slot, unread.into_iter());
+                self.review(peer, slot, advertised.iter());
+                self.review(peer, slot, wanted.iter());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Marks the paths of a peer as stale (RFC 4724 section 4.2); those that are stale already, from
+    /// a restart before, go. Returns how many stay.
+    pub(in crate::rib) fn mark_stale(
+        &mut self,
+        peers: &Peers,
+        slot: u32,
+        removed: impl FnMut(&K),
+    ) -> usize {
+        self.remove_stale(peers, slot, removed);
+        let received = self.peer_mut(slot).received.clone();
+        for index in received.iter() {
+            if let Some(path) = self.path_from(index, Source::peer(slot)) {
+                self.paths[path].stale = true;
+            }
+        }
+        self.peer_mut(slot).stale = received.len() as u32;
+        received.len()
+    }
+
+    /// Notes the End-of-RIB of a peer, which ends the time of its stale paths.
+    pub(in crate::rib) fn end_of_rib(
+        &mut self,
+        peers: &Peers,
+        slot: u32,
+        removed: impl FnMut(&K),
+    ) -> usize {
+        self.peer_mut(slot).end_of_rib_received = true;
+        self.remove_stale(peers, slot, removed)
+    }
+
+    pub(in crate::rib) fn remove_stale(
+        &mut self,
+        peers: &Peers,
+        slot: u32,
+        removed: impl FnMut(&K),
+    ) -> usize {
+        if self.peer(slot).is_none_or(|peer| peer.stale == 0) {
+            return 0;
+        }
+        self.remove_paths(peers, slot, true, removed)
+    }
+
+    /// Removes the paths of a peer, or the stale ones of them; returns how many.
+    pub(in crate::rib) fn remove_paths(
+        &mut self,
+        peers: &Peers,
+        slot: u32,
+        only_stale: bool,
+        mut removed: impl FnMut(&K),
+    ) -> usize {
+        let mut count = 0;
+        let mut from = 0;
+        while let Some(index) = self.peer(slot).and_then(|peer| peer.received.next(from)) {
+            from = index + 1;
+            let Some(path) = self.path_from(index, Source::peer(slot)) else {
+                continue;
+            };
+            if only_stale && !self.paths[path].stale {
+                continue;
+            }
+            removed(&self.dests[index].key);
+            self.remove(peers, index, path);
+            count += 1;
+        }
+        count
+    }
+
+    pub(in crate::rib) fn stale_count(&self, slot: u32) -> usize {
+        self.peer(slot).map_or(0, |peer| peer.stale as usize)
+    }
+
+    /// Peers that follow the journal and have not read all of it.
+    pub(in crate::rib) fn followers_behind(&self) -> impl Iterator<Item = u32> + '_ {
+        let end = self.journal.end();
+        (0..).zip(&self.peers).filter_map(move |(slot, peer)| {
+            let feed = peer.as_ref()?.export.as_ref()?.feed;
+            matches!(feed, Feed::Journal(cursor) if cursor < end).then_some(slot)
+        })
+    }
+
+    /// Whether the destination is reachable by a path, and by which the best.
+    pub(super) fn is_live(&self, index: u32) -> bool {
+        self.dests.get(index).is_some_and(|dest| dest.head != NONE)
+    }
+}

@@ -1,0 +1,457 @@
+//! The way of an address through this node: who declared it, what came of that, which routes there
+//! are, which of them count, what is advertised, what the dataplane holds; and what lost, and why.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use chanter_bgp::{EvpnNlri, Nlri};
+use chanter_intent::{Attachment, AttachmentKey, InstanceId, ObjectKey};
+use chanter_types::MacAddr;
+
+use crate::Engine;
+use crate::desired::{DesiredKey, DesiredValue};
+use crate::view::{
+    PathSource, RouteQuery, RouteView, WhyInstance, WhyQuery, WhyReport, WhyStage, WhyStep,
+    WhySubject,
+};
+use crate::vpn::{MacEntry, MacVrf, Place, RemoteMac, advertised};
+
+/// Of an address that is known nowhere, so many instances tell what they know.
+const UNKNOWN_MAX: usize = 20;
+
+impl Engine {
+    /// Explains an address. Where it is unknown, the report says what is known instead.
+    pub fn why(&self, query: &WhyQuery) -> WhyReport {
+        let routes = self.routes_about(query.subject);
+        let mut ids: BTreeSet<InstanceId> = BTreeSet::new();
+        for (key, _) in self.intent.all_declarations() {
+            if let ObjectKey::Attachment(key) = key
+                && is_about(query.subject, key.mac, key.ip)
+            {
+                ids.insert(key.instance.clone());
+            }
+        }
+        for nlri in routes.iter().filter_map(|route| evpn(&route.nlri)) {
+            ids.extend(self.vpn.holders(nlri).map(|vrf| vrf.id.clone()));
+        }
+        let wanted = |id: &&InstanceId| query.instance.as_ref().is_none_or(|only| only == *id);
+        let instances: Vec<WhyInstance> = ids
+            .iter()
+            .filter(wanted)
+            .map(|id| Explanation { engine: self, id, subject: query.subject }.explain(&routes))
+            .collect();
+        if !instances.is_empty() {
+            return WhyReport { instances };
+        }
+        let known = self.vpn.iter().map(|vrf| &vrf.id).filter(wanted).take(UNKNOWN_MAX);
+        let instances = known
+            .map(|id| Explanation { engine: self, id, subject: query.subject }.unknown(&routes))
+            .collect();
+        WhyReport { instances }
+    }
+
+    /// All destinations with the address.
+    fn routes_about(&self, subject: WhySubject) -> Vec<RouteView> {
+        let (mac, ip) = match subject {
+            WhySubject::Mac(mac) => (Some(mac), None),
+            WhySubject::Ip(ip) => (None, Some(ip)),
+        };
+        let family = Some(chanter_bgp::Family::L2VPN_EVPN);
+        let mut query = RouteQuery { family, mac, ip, ..RouteQuery::default() };
+        let mut routes = Vec::new();
+        loop {
+            let page = self.routes(&query);
+            let about = |route: &RouteView| {
+                matches!(
+                    evpn(&route.nlri),
+                    Some(EvpnNlri::MacIp(route)) if is_about(subject, route.mac, route.ip)
+                )
+            };
+            routes.extend(page.routes.into_iter().filter(about));
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return routes,
+            }
+        }
+    }
+}
+
+fn evpn(nlri: &Nlri) -> Option<&EvpnNlri> {
+    match nlri {
+        Nlri::Evpn(nlri) => Some(nlri),
+        Nlri::Ipv4(_) | Nlri::Ipv6(_) | Nlri::Rtc(_) => None,
+    }
+}
+
+fn is_about(subject: WhySubject, mac: MacAddr, ip: Option<IpAddr>) -> bool {
+    match subject {
+        WhySubject::Mac(of) => of == mac,
+        WhySubject::Ip(of) => ip == Some(of),
+    }
+}
+
+/// The explanation of one address in one instance.
+struct Explanation<'a> {
+    engine: &'a Engine,
+    id: &'a InstanceId,
+    subject: WhySubject,
+}
+
+impl<'a> Explanation<'a> {
+    fn explain(&self, routes: &[RouteView]) -> WhyInstance {
+        let vrf = self.engine.vpn.by_id(self.id);
+        let mut steps = Vec::new();
+        let mut rejections = Vec::new();
+        for (key, attachment) in self.attachments() {
+            steps.extend(self.intent_steps(&key, attachment, &mut rejections));
+        }
+        let mut verdict = match rejections.first() {
+            Some(reason) => format!("rejected, {reason}"),
+            None => "nothing is in force".to_owned(),
+        };
+        if let Some(vrf) = vrf {
+            let held: Vec<&RouteView> = routes.iter().filter(|r| self.concerns(vrf, r)).collect();
+            steps.extend(held.iter().map(|route| rib_step(route)));
+            let macs = self.macs(vrf);
+            for (mac, entry) in &macs {
+                steps.extend(self.import_step(vrf, *mac, entry));
+                steps.extend(self.advertise_step(vrf, *mac, entry));
+            }
+            steps.extend(self.unusable_step(vrf, &held));
+            steps.extend(self.dataplane_steps(vrf, &macs));
+            if let Some((_, entry)) = macs.iter().find(|(_, e)| e.place != Place::Nowhere) {
+                verdict = self.verdict(entry);
+            } else if let Some(reason) = held.iter().find_map(|r| self.unusable(vrf, r)) {
+                verdict = format!("not installed, {reason}");
+            }
+        }
+        WhyInstance { instance: self.id.clone(), verdict, steps }
+    }
+
+    fn unknown(&self, routes: &[RouteView]) -> WhyInstance {
+        let mut steps = vec![step(WhyStage::Source, "no source declares an attachment with it")];
+        let mut rib = step(WhyStage::Rib, "no route with it is imported");
+        let import = self.engine.vpn.by_id(self.id).map(|vrf| &vrf.import);
+        for route in routes {
+            let Some(path) = route.paths.first() else { continue };
+            let targets: Vec<String> =
+                path.attributes.route_targets().map(|rt| rt.to_string()).collect();
+            rib.rejected.push(format!(
+                "{} has route targets [{}], none of which is imported",
+                route.nlri,
+                targets.join(" ")
+            ));
+        }
+        steps.push(rib);
+        let targets: Vec<String> =
+            import.into_iter().flatten().map(|rt| rt.to_string()).collect();
+        let text = format!("imports route targets [{}]", targets.join(" "));
+        steps.push(step(WhyStage::Import, text));
+        let verdict = "unknown, neither attached here nor in a route that is imported".to_owned();
+        WhyInstance { instance: self.id.clone(), verdict, steps }
+    }
+
+    /// The attachments of the address that sources declare in this instance.
+    fn attachments(&self) -> Vec<(AttachmentKey, Option<&'a Attachment>)> {
+        let declared = self.engine.intent.all_declarations();
+        let keys: BTreeSet<&AttachmentKey> = declared
+            .filter_map(|(key, _)| match key {
+                ObjectKey::Attachment(key) => Some(key),
+                ObjectKey::Instance(_) => None,
+            })
+            .filter(|key| key.instance == *self.id && is_about(self.subject, key.mac, key.ip))
+            .collect();
+        keys.into_iter().map(|key| (key.clone(), self.engine.intent.attachment(key))).collect()
+    }
+
+    fn intent_steps(
+        &self,
+        key: &AttachmentKey,
+        in_force: Option<&Attachment>,
+        rejections: &mut Vec<String>,
+    ) -> Vec<WhyStep> {
+        let object = ObjectKey::Attachment(key.clone());
+        let mut steps = Vec::new();
+        let mut rejected = Vec::new();
+        for declaration in self.engine.intent.declarations(&object) {
+            let source = declaration.source;
+            let said = self.engine.said.get(&(object.clone(), source)).copied();
+            let mut said_step =
+                step(WhyStage::Source, format!("source {source} declares {object}"));
+            said_step.since = said;
+            steps.push(said_step);
+            if let Some(rejection) = declaration.rejection {
+                rejected.push(format!("source {source}: {rejection}"));
+                rejections.push(rejection.to_string());
+            }
+        }
+        let text = match in_force {
+            Some(attachment) => {
+                let vlan = attachment.port.vlan.map(|vlan| format!(" VLAN {vlan}"));
+                let local_pref = attachment.local_pref.map(|pref| format!(", LOCAL_PREF {pref}"));
+                let sticky = if attachment.sticky { ", sticky" } else { "" };
+                format!(
+                    "in force: port {}{}{}{sticky}",
+                    attachment.port.name,
+                    vlan.unwrap_or_default(),
+                    local_pref.unwrap_or_default(),
+                )
+            }
+            None => "no declaration is in force".to_owned(),
+        };
+        let since = self.engine.vpn.by_id(self.id).and_then(|vrf| {
+            vrf.macs.get(&key.mac)?.local.get(&key.ip).map(|local| local.since)
+        });
+        steps.push(WhyStep { stage: WhyStage::Intent, since, text, rejected });
+        steps
+    }
+
+    fn concerns(&self, vrf: &MacVrf, route: &RouteView) -> bool {
+        let held = |nlri| self.engine.vpn.holders(nlri).any(|holder| holder.id == vrf.id);
+        let own = PathSource::Instance(vrf.id.clone());
+        evpn(&route.nlri).is_some_and(held) || route.paths.iter().any(|path| path.source == own)
+    }
+
+    /// The MAC addresses in question.
+    fn macs(&self, vrf: &'a MacVrf) -> Vec<(MacAddr, &'a MacEntry)> {
+        let macs: Vec<MacAddr> = match self.subject {
+            WhySubject::Mac(mac) => vec![mac],
+            WhySubject::Ip(ip) => vrf.ips.get(&ip).into_iter().flatten().copied().collect(),
+        };
+        macs.into_iter().filter_map(|mac| Some((mac, vrf.macs.get(&mac)?))).collect()
+    }
+
+    /// Which of local attachments and imported routes counts for a MAC.
+    fn import_step(&self, vrf: &MacVrf, mac: MacAddr, entry: &MacEntry) -> Option<WhyStep> {
+        let (best_key, best) = entry.best_remote()?;
+        let own = self.engine.config.vtep?;
+        let mut rejected = Vec::new();
+        for (key, remote) in entry.remote.iter().filter(|(key, _)| *key != best_key) {
+            let (rd, ..) = key;
+            rejected.push(format!("{mac} at {} (RD {rd}): {}", remote.vtep, loss(remote, best)));
+        }
+        let local = !entry.local.is_empty();
+        let text = match (&entry.place, local) {
+            (Place::Local(port), _) => {
+                rejected.insert(0, local_loss(entry, best, own));
+                format!("{mac} is at local port {port}, sequence {}", entry.sequence)
+            }
+            (_, true) => {
+                let sequence = entry.sequence;
+                rejected.insert(0, format!(
+                    "local attachments, sequence {sequence}: {}",
+                    remote_win(entry, best, own)
+                ));
+                remote_text(mac, best)
+            }
+            (_, false) => remote_text(mac, best),
+        };
+        let since = Some(entry.since.max(vrf.since));
+        Some(WhyStep { stage: WhyStage::Import, since, text, rejected })
+    }
+
+    fn unusable(&self, vrf: &MacVrf, route: &RouteView) -> Option<String> {
+        vrf.unusable.get(evpn(&route.nlri)?).map(|reason| reason.to_string())
+    }
+
+    fn unusable_step(&self, vrf: &MacVrf, held: &[&RouteView]) -> Option<WhyStep> {
+        let reasons = held.iter().filter_map(|route| {
+            self.unusable(vrf, route).map(|reason| format!("{}: {reason}", route.nlri))
+        });
+        let rejected: Vec<String> = reasons.collect();
+        let text = "not all routes with an imported route target are installed".to_owned();
+        let stage = WhyStage::Import;
+        (!rejected.is_empty()).then(|| WhyStep { stage, since: None, text, rejected })
+    }
+
+    fn advertise_step(&self, vrf: &MacVrf, mac: MacAddr, entry: &MacEntry) -> Option<WhyStep> {
+        if entry.local.is_empty() {
+            return None;
+        }
+        let mut routes = Vec::new();
+        let mut rejected = Vec::new();
+        for nlri in entry.originated.keys() {
+            let nlri = Nlri::Evpn(nlri.clone());
+            let peers = self.engine.advertised_to(&nlri);
+            let peers: Vec<String> = peers.iter().map(|addr| addr.to_string()).collect();
+            routes.push(format!("{nlri} to [{}]", peers.join(" ")));
+            let others = self.engine.not_advertised_to(&nlri).into_iter();
+            rejected.extend(others.map(|(addr, reason)| format!("to peer {addr}: {reason}")));
+        }
+        for ip in entry.local.keys().filter(|ip| !advertised(entry, **ip)) {
+            debug_assert!(ip.is_none());
+            rejected.push("the MAC alone: its IP addresses are attached too".to_owned());
+        }
+        if routes.is_empty() {
+            rejected.extend(self.not_advertised(vrf, mac, entry));
+        }
+        let text = match routes.is_empty() {
+            true => "not advertised".to_owned(),
+            false => format!("advertised: {}", routes.join(", ")),
+        };
+        Some(WhyStep { stage: WhyStage::Advertise, since: None, text, rejected })
+    }
+
+    fn not_advertised(&self, vrf: &MacVrf, mac: MacAddr, entry: &MacEntry) -> Vec<String> {
+        if !entry.is_local() {
+            return vec![format!("the MAC is at {}", entry.place.text())];
+        }
+        if vrf.export.is_empty() {
+            return vec!["the instance has no export route target".to_owned()];
+        }
+        let ip = entry.local.keys().next().copied().flatten();
+        let key = AttachmentKey { instance: vrf.id.clone(), mac, ip };
+        let keys = self.engine.dataplane_keys(&ObjectKey::Attachment(key));
+        keys.iter()
+            .filter(|key| self.result(key) != Some(Ok(())))
+            .map(|key| format!("{key} is not in place: {}", self.result_text(key)))
+            .collect()
+    }
+
+    fn result(&self, key: &DesiredKey) -> Option<Result<(), String>> {
+        let report = self.engine.program.get(key)?.report.clone()?;
+        Some(report.map_err(|error| error.message))
+    }
+
+    fn result_text(&self, key: &DesiredKey) -> String {
+        match self.result(key) {
+            None => "the dataplane has yet to report".to_owned(),
+            Some(Ok(())) => "in place".to_owned(),
+            Some(Err(error)) => error,
+        }
+    }
+
+    fn dataplane_steps(&self, vrf: &MacVrf, macs: &[(MacAddr, &MacEntry)]) -> Vec<WhyStep> {
+        let mut keys = vec![DesiredKey::Domain(vrf.number)];
+        for (mac, entry) in macs {
+            let ports: BTreeSet<_> =
+                entry.local.values().map(|local| local.port.name.clone()).collect();
+            keys.extend(ports.into_iter().map(|port| DesiredKey::Port(vrf.number, port)));
+            keys.push(DesiredKey::LocalMac(vrf.number, *mac));
+            keys.push(DesiredKey::RemoteMac(vrf.number, *mac));
+            let remote = entry.remote.keys().filter_map(|(_, _, ip)| *ip);
+            let ips: BTreeSet<IpAddr> = match self.subject {
+                WhySubject::Ip(ip) => [ip].into(),
+                WhySubject::Mac(_) => remote.collect(),
+            };
+            keys.extend(ips.into_iter().map(|ip| DesiredKey::Neighbor(vrf.number, ip)));
+        }
+        let entries = keys.iter().filter_map(|key| Some((key, self.engine.program.get(key)?)));
+        entries
+            .map(|(key, entry)| WhyStep {
+                stage: WhyStage::Dataplane,
+                since: Some(entry.since),
+                text: format!("{key}{}: {}", value_text(&entry.value), self.result_text(key)),
+                rejected: Vec::new(),
+            })
+            .collect()
+    }
+
+    fn verdict(&self, entry: &MacEntry) -> String {
+        match &entry.place {
+            Place::Local(port) => {
+                let routes = entry.originated.keys();
+                let peers: BTreeSet<IpAddr> = routes
+                    .flat_map(|nlri| self.engine.advertised_to(&Nlri::Evpn(nlri.clone())))
+                    .collect();
+                match peers.len() {
+                    1 => format!("local, port {port}, advertised to 1 peer"),
+                    count => format!("local, port {port}, advertised to {count} peers"),
+                }
+            }
+            Place::Remote(remote) => format!("remote, VTEP {} VNI {}", remote.vtep, remote.vni),
+            Place::Nowhere => "nowhere".to_owned(),
+        }
+    }
+}
+
+fn step(stage: WhyStage, text: impl Into<String>) -> WhyStep {
+    WhyStep { stage, since: None, text: text.into(), rejected: Vec::new() }
+}
+
+fn rib_step(route: &RouteView) -> WhyStep {
+    let mut rejected = Vec::new();
+    for path in route.paths.iter().skip(1) {
+        let reason = path.lost_because.as_deref().unwrap_or("it is not the best");
+        rejected.push(format!("path from {}: {reason}", source_text(&path.source)));
+    }
+    let best = route.paths.first();
+    let text = match best {
+        Some(path) => {
+            let stale = if path.stale { ", stale" } else { "" };
+            format!(
+                "{} from {}{stale}: {}",
+                route.nlri,
+                source_text(&path.source),
+                path.attributes
+            )
+        }
+        None => format!("{} has no path", route.nlri),
+    };
+    WhyStep { stage: WhyStage::Rib, since: best.map(|path| path.since), text, rejected }
+}
+
+fn source_text(source: &PathSource) -> String {
+    match source {
+        PathSource::Peer { addr, .. } => format!("peer {addr}"),
+        PathSource::Instance(id) => format!("instance {id}"),
+        PathSource::Local => "this node".to_owned(),
+    }
+}
+
+fn remote_text(mac: MacAddr, remote: &RemoteMac) -> String {
+    let RemoteMac { vtep, vni, sequence, .. } = remote;
+    let sticky = if remote.sticky { ", sticky" } else { "" };
+    let assumed = if remote.assumed { ", VXLAN assumed as no encapsulation is told" } else { "" };
+    format!("{mac} is at VTEP {vtep} VNI {vni}, sequence {sequence}{sticky}{assumed}")
+}
+
+/// Why a route lost against a better one of the same MAC.
+fn loss(lost: &RemoteMac, best: &RemoteMac) -> String {
+    if best.sticky && !lost.sticky {
+        "the other is sticky".to_owned()
+    } else if lost.sequence != best.sequence {
+        format!("sequence {} is lower than {}", lost.sequence, best.sequence)
+    } else if lost.local_pref != best.local_pref {
+        format!("LOCAL_PREF {} is lower than {}", lost.local_pref, best.local_pref)
+    } else if lost.vtep != best.vtep {
+        format!("VTEP {} is higher than {}", lost.vtep, best.vtep)
+    } else {
+        "another route of the same VTEP".to_owned()
+    }
+}
+
+/// Why the best route lost against local attachments.
+fn local_loss(entry: &MacEntry, remote: &RemoteMac, own: IpAddr) -> String {
+    let reason = if entry.local_sticky() && !remote.sticky {
+        "the local MAC is sticky".to_owned()
+    } else if entry.sequence != remote.sequence {
+        format!("sequence {} is lower than {}", remote.sequence, entry.sequence)
+    } else {
+        format!("VTEP {} is higher than the own {own}", remote.vtep)
+    };
+    format!("VTEP {}: {reason}", remote.vtep)
+}
+
+/// Why local attachments lost against the best route.
+fn remote_win(entry: &MacEntry, remote: &RemoteMac, own: IpAddr) -> String {
+    if remote.sticky && !entry.local_sticky() {
+        "the route is sticky".to_owned()
+    } else if entry.sequence != remote.sequence {
+        format!("sequence {} is lower than {}", entry.sequence, remote.sequence)
+    } else {
+        format!("the own VTEP {own} is higher than {}", remote.vtep)
+    }
+}
+
+fn value_text(value: &DesiredValue) -> String {
+    match value {
+        DesiredValue::Domain(domain) => format!(" VNI {} VTEP {}", domain.vni, domain.vtep),
+        DesiredValue::Port { vlan: Some(vlan) } => format!(" VLAN {vlan}"),
+        DesiredValue::Port { vlan: None } => String::new(),
+        DesiredValue::LocalMac { port } => format!(" at port {port}"),
+        DesiredValue::Flood { vni } => format!(" VNI {vni}"),
+        DesiredValue::RemoteMac { vtep, vni, .. } => format!(" at VTEP {vtep} VNI {vni}"),
+        DesiredValue::Neighbor { mac } => format!(" MAC {mac}"),
+    }
+}
