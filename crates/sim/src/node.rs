@@ -1,0 +1,279 @@
+//! A process with an engine: a node's agent, or the route reflector.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use chanter_bgp::{CodecContext, Family, UpdateBatch, decode_update};
+use chanter_engine::desired::{DesiredKey, DesiredValue, Report};
+use chanter_engine::{Engine, EngineConfig, Input, Output, PeerId, PeerRole, SessionInfo};
+use chanter_intent::{Object, SourceEvent, SourceId};
+use chanter_types::{Asn, Instant};
+
+/// The AS of the site.
+pub(crate) const SITE_AS: Asn = Asn(64512);
+
+/// How long peers keep the routes of a process that is restarting.
+pub(crate) const RESTART_TIME: Duration = Duration::from_secs(120);
+
+/// The families of all sessions.
+pub(crate) const FAMILIES: [Family; 2] = [Family::L2VPN_EVPN, Family::IPV4_RTC];
+
+/// The length of a message header (RFC 4271 section 4.1).
+const HEADER_LEN: usize = 19;
+
+/// A process of the site, by its place in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub usize);
+
+impl NodeId {
+    pub(crate) fn addr(self) -> Ipv4Addr {
+        Ipv4Addr::new(192, 0, 2, self.0 as u8 + 1)
+    }
+
+    fn peer(self) -> PeerId {
+        PeerId(self.0 as u32)
+    }
+}
+
+/// A process with its engine, and the dataplane which outlives it.
+pub struct Node {
+    id: NodeId,
+    reflector: bool,
+    engine: Engine,
+    /// What the kernel holds: it survives the process.
+    pub dataplane: BTreeMap<DesiredKey, DesiredValue>,
+    prune_allowed: bool,
+    desired: BTreeMap<DesiredKey, DesiredValue>,
+    /// What the clients of this node have attached, as its journal has it.
+    pub declared: Vec<Object>,
+    /// UPDATE messages on their way to each peer.
+    pub(crate) outgoing: BTreeMap<NodeId, VecDeque<Vec<u8>>>,
+}
+
+impl Node {
+    pub(crate) fn start(id: NodeId, reflector: bool, peers_expected: usize, now: Instant) -> Self {
+        let engine = Engine::new(engine_config(id, reflector, peers_expected, false), now);
+        let mut node = Self {
+            id,
+            reflector,
+            engine,
+            dataplane: BTreeMap::new(),
+            prune_allowed: false,
+            desired: BTreeMap::new(),
+            declared: Vec::new(),
+            outgoing: BTreeMap::new(),
+        };
+        node.declare_all(now);
+        node
+    }
+
+    /// Kills the process and starts it again: the dataplane and the journal are all that is left.
+    pub(crate) fn restart(&mut self, peers_expected: usize, now: Instant) {
+        self.engine = Engine::new(
+            engine_config(self.id, self.reflector, peers_expected, true),
+            now,
+        );
+        self.prune_allowed = false;
+        self.desired.clear();
+        self.outgoing.clear();
+        self.declare_all(now);
+    }
+
+    fn declare_all(&mut self, now: Instant) {
+        for object in self.declared.clone() {
+            self.source(SourceEvent::Upsert(object), now);
+        }
+        self.source(SourceEvent::Synced, now);
+    }
+
+    pub(crate) fn source(&mut self, event: SourceEvent, now: Instant) {
+        if self.reflector {
+            return;
+        }
+        self.engine.handle(
+            Input::Source {
+                source: SourceId::Rest,
+                event,
+            },
+            now,
+        );
+        self.settle(now);
+    }
+
+    pub(crate) fn peer_up(&mut self, peer: NodeId, client: bool, now: Instant) {
+        self.outgoing.insert(peer, VecDeque::new());
+        let role = if client {
+            PeerRole::RouteReflectorClient
+        } else {
+            PeerRole::Ibgp
+        };
+        let session = SessionInfo {
+            peer_addr: peer.addr().into(),
+            local_addr: self.id.addr().into(),
+            peer_as: SITE_AS,
+            local_as: SITE_AS,
+            peer_router_id: peer.addr(),
+            role,
+            families: FAMILIES.to_vec(),
+            four_octet_as: true,
+            message_len_max: 4096,
+            end_of_rib: FAMILIES.to_vec(),
+            forwarding_preserved: FAMILIES.to_vec(),
+        };
+        self.engine.handle(
+            Input::PeerUp {
+                peer: peer.peer(),
+                session: Box::new(session),
+            },
+            now,
+        );
+        self.settle(now);
+    }
+
+    /// The session ends without NOTIFICATION: paths are retained.
+    pub(crate) fn peer_down(&mut self, peer: NodeId, now: Instant) {
+        self.outgoing.remove(&peer);
+        self.engine.handle(
+            Input::PeerDown {
+                peer: peer.peer(),
+                retain: FAMILIES.to_vec(),
+                restart_time: RESTART_TIME,
+            },
+            now,
+        );
+        self.settle(now);
+    }
+
+    pub(crate) fn receive(&mut self, peer: NodeId, message: &[u8], now: Instant) {
+        let context = CodecContext {
+            four_octet_as: true,
+            families: FAMILIES.into_iter().collect(),
+            ebgp: false,
+            message_len_max: 4096,
+        };
+        let mut batch = UpdateBatch::default();
+        let mut faults = Vec::new();
+        let outcome = decode_update(&message[HEADER_LEN..], &context, &mut batch, &mut faults);
+        assert!(
+            outcome.is_ok() && faults.is_empty(),
+            "{outcome:?} {faults:?} in {message:02x?}"
+        );
+        self.engine.handle(
+            Input::Updates {
+                peer: peer.peer(),
+                batch,
+            },
+            now,
+        );
+        self.settle(now);
+    }
+
+    pub(crate) fn timers(&mut self, now: Instant) {
+        while self
+            .engine
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.engine.handle_deadline(now);
+            self.settle(now);
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.engine.next_deadline()
+    }
+
+    /// Lets the dataplane obey, and puts what is to be sent on the links.
+    fn settle(&mut self, now: Instant) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Program(change) => {
+                    let key = change.key.clone();
+                    self.program(change.key, change.value);
+                    let report = Report {
+                        key,
+                        result: Ok(()),
+                    };
+                    self.engine.handle(Input::Dataplane(vec![report]), now);
+                }
+                Output::PruneAllowed => {
+                    self.prune_allowed = true;
+                    self.dataplane
+                        .retain(|key, _| self.desired.contains_key(key));
+                }
+                Output::ExportReady(_) | Output::Status { .. } | Output::Event(_) => {}
+            }
+        }
+        let peers: Vec<NodeId> = self.outgoing.keys().copied().collect();
+        for peer in peers {
+            self.export(peer);
+        }
+    }
+
+    fn program(&mut self, key: DesiredKey, value: Option<DesiredValue>) {
+        match value {
+            Some(value) => {
+                self.desired.insert(key.clone(), value.clone());
+                self.dataplane.insert(key, value);
+            }
+            None => {
+                self.desired.remove(&key);
+                self.dataplane.remove(&key);
+            }
+        }
+    }
+
+    fn export(&mut self, peer: NodeId) {
+        let mut octets = Vec::new();
+        loop {
+            let before = octets.len();
+            let more = self.engine.export(peer.peer(), 8192, &mut octets);
+            if !more || octets.len() == before {
+                break;
+            }
+        }
+        let link = self.outgoing.entry(peer).or_default();
+        let mut rest = octets.as_slice();
+        while let [_, .., _] = rest {
+            let len = usize::from(u16::from_be_bytes([rest[16], rest[17]]));
+            let (message, after) = rest.split_at(len);
+            link.push_back(message.to_vec());
+            rest = after;
+        }
+    }
+
+    /// The engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether sinks may remove what is not desired.
+    pub fn prune_allowed(&self) -> bool {
+        self.prune_allowed
+    }
+}
+
+fn engine_config(
+    id: NodeId,
+    reflector: bool,
+    peers_expected: usize,
+    restarting: bool,
+) -> EngineConfig {
+    EngineConfig {
+        local_as: SITE_AS,
+        router_id: id.addr(),
+        vtep: (!reflector).then(|| id.addr().into()),
+        cluster_id: reflector.then(|| id.addr()),
+        reflect: reflector,
+        rt_constraint: !reflector,
+        sources: if reflector {
+            Vec::new()
+        } else {
+            vec![SourceId::Rest]
+        },
+        restarting,
+        deferral: Duration::from_secs(60),
+        peers_expected,
+    }
+}
