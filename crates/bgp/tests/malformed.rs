@@ -1,5 +1,7 @@
 //! Malformed UPDATE messages: what is said of them and what is done (RFC 7606).
 
+#![allow(clippy::unwrap_used)] // the makers of test data unwrap literals
+
 mod common;
 
 use Disposition::{AttributeDiscard, SessionReset, TreatAsWithdraw};
@@ -41,6 +43,7 @@ fn row(code: AttributeCode, flags: u8, value: &str, lengths: [Option<Disposition
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn table() -> Vec<Row> {
     let withdraw = [Some(TreatAsWithdraw); 3];
     let discard = [Some(AttributeDiscard); 3];

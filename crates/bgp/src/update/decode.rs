@@ -55,6 +55,10 @@ struct Routes<'a> {
 }
 
 /// The attributes of the message, but for the next hop.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is on the stack, for one message"
+)]
 enum Shared {
     /// Those of the last message.
     Last(Attributes),

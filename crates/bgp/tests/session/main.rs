@@ -1,4 +1,5 @@
 //! The session state machine, from outside.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod collision;
 mod link;

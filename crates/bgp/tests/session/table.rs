@@ -16,9 +16,10 @@ const STATES: [State; 6] = [
 ];
 
 fn inputs() -> Vec<(&'static str, Input)> {
-    let mut bad_open = open(HIGHER_ID);
-    bad_open.asn = Asn(1);
-    bad_open.capabilities.clear();
+    [of_operator(), of_tcp(), of_messages()].concat()
+}
+
+fn of_operator() -> Vec<(&'static str, Input)> {
     vec![
         ("start (1)", Input::Start),
         ("stop silently (2)", Input::Stop(StopMode::Silent)),
@@ -34,6 +35,11 @@ fn inputs() -> Vec<(&'static str, Input)> {
                 text: String::new(),
             },
         ),
+    ]
+}
+
+fn of_tcp() -> Vec<(&'static str, Input)> {
+    vec![
         ("connected (16)", Input::Connected(OUT)),
         (
             "not connected (18)",
@@ -57,6 +63,16 @@ fn inputs() -> Vec<(&'static str, Input)> {
                 error: Some("reset".to_owned()),
             },
         ),
+        ("unread octets", Input::Unread(OUT)),
+        ("octets written", Input::Written(OUT)),
+    ]
+}
+
+fn of_messages() -> Vec<(&'static str, Input)> {
+    let mut bad_open = open(HIGHER_ID);
+    bad_open.asn = Asn(1);
+    bad_open.capabilities.clear();
+    vec![
         (
             "OPEN (19)",
             Input::Open {
@@ -102,8 +118,6 @@ fn inputs() -> Vec<(&'static str, Input)> {
                 detail: "type 9".to_owned(),
             },
         ),
-        ("unread octets", Input::Unread(OUT)),
-        ("octets written", Input::Written(OUT)),
     ]
 }
 
