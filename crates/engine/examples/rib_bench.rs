@@ -32,12 +32,22 @@ const LOADS: [(&str, Family, u32); 4] = [
 ];
 
 fn main() {
-    let arguments: Vec<u32> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
+    let arguments: Vec<u32> = std::env::args()
+        .skip(1)
+        .filter_map(|text| text.parse().ok())
+        .collect();
     let routes = arguments.first().copied().unwrap_or(100_000);
     let receivers = arguments.get(1).copied().unwrap_or(1);
     if let Some(place) = arguments.get(2) {
         let (name, family, per_set) = LOADS[*place as usize];
-        Run::new(family, receivers).all(name, &Load { family, routes, per_set });
+        Run::new(family, receivers).all(
+            name,
+            &Load {
+                family,
+                routes,
+                per_set,
+            },
+        );
         return;
     }
     println!(
@@ -66,7 +76,10 @@ impl Load {
         }
         let [a, b, c, d] = number.to_be_bytes();
         Nlri::from(MacIp {
-            rd: RouteDistinguisher::from_ipv4(Ipv4Addr::new(10, 0, 0, 1), (self.set(number) % 100) as u16),
+            rd: RouteDistinguisher::from_ipv4(
+                Ipv4Addr::new(10, 0, 0, 1),
+                (self.set(number) % 100) as u16,
+            ),
             tag: EthernetTag(0),
             mac: MacAddr([2, 0, a, b, c, d]),
             ip: Some(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number))),
@@ -252,7 +265,10 @@ fn session(number: u32, family: Family) -> SessionInfo {
 /// Processor time of this process so far, which other load on the machine does not lengthen much.
 fn cpu_time() -> Duration {
     let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+    let nanos = text
+        .split_whitespace()
+        .next()
+        .and_then(|nanos| nanos.parse().ok());
     Duration::from_nanos(nanos.unwrap_or(0))
 }
 

@@ -108,12 +108,20 @@ impl fmt::Display for Event {
             Event::EndOfRib { addr, family, .. } => {
                 write!(f, "peer {addr} has sent all its routes of {family}")
             }
-            Event::StaleRemoved { addr, paths, reason, .. } => {
+            Event::StaleRemoved {
+                addr,
+                paths,
+                reason,
+                ..
+            } => {
                 write!(f, "{paths} stale paths of peer {addr} removed: {reason}")
             }
             Event::SourceSynced { source } => write!(f, "source {source} has synced"),
             Event::SourceLost { source } => {
-                write!(f, "source {source} is lost, what it declared stays in force")
+                write!(
+                    f,
+                    "source {source} is lost, what it declared stays in force"
+                )
             }
             Event::Object { key, status, .. } => match status {
                 ObjectStatus::Pending => write!(f, "{key} is accepted"),
@@ -124,14 +132,23 @@ impl fmt::Display for Event {
                 }
                 ObjectStatus::Failed { error } => write!(f, "{key} is not installed: {error}"),
             },
-            Event::MacMoved { instance, mac, from, to, sequence } => write!(
+            Event::MacMoved {
+                instance,
+                mac,
+                from,
+                to,
+                sequence,
+            } => write!(
                 f,
                 "MAC {mac} of instance {instance} moved from {from} to {to} (sequence {sequence})"
             ),
             Event::PruneAllowed { reason } => {
                 write!(f, "what is not desired may now be removed: {reason}")
             }
-            Event::Dataplane { key, error: Some(error) } => {
+            Event::Dataplane {
+                key,
+                error: Some(error),
+            } => {
                 write!(f, "{key} cannot be installed, trying again: {error}")
             }
             Event::Dataplane { key, error: None } => write!(f, "{key} is installed at last"),

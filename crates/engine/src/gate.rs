@@ -22,7 +22,11 @@ pub(crate) struct PeerState {
 
 impl PeerState {
     pub(crate) fn new(session: SessionInfo) -> Self {
-        PeerState { session, established: true, end_of_rib: BTreeSet::new() }
+        PeerState {
+            session,
+            established: true,
+            end_of_rib: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn mark(&mut self, family: Family) {
@@ -35,7 +39,10 @@ impl PeerState {
 
     /// Whether the peer has marked all families for which it said that it would.
     fn has_kept_word(&self) -> bool {
-        self.session.end_of_rib.iter().all(|family| self.has_marked(*family))
+        self.session
+            .end_of_rib
+            .iter()
+            .all(|family| self.has_marked(*family))
     }
 
     /// Whether all EVPN routes of the peer are known to be in. Of a peer that does not mark the end
@@ -76,7 +83,13 @@ pub(crate) struct Gates {
 
 impl Gates {
     pub(crate) fn new(deferral_ends: Instant, reflect: bool, restarting: bool) -> Self {
-        Gates { deferral_ends, reflect, restarting, prune_allowed: false, end_of_rib_held: true }
+        Gates {
+            deferral_ends,
+            reflect,
+            restarting,
+            prune_allowed: false,
+            end_of_rib_held: true,
+        }
     }
 
     pub(crate) fn prune_allowed(&self) -> bool {

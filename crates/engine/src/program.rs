@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chanter_types::Instant;
 
-use crate::desired::{
-    DataplaneError, DesiredChange, DesiredKey, DesiredValue, DomainId, Report,
-};
+use crate::desired::{DataplaneError, DesiredChange, DesiredKey, DesiredValue, DomainId, Report};
 
 /// How far a desired object has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +38,9 @@ impl Entry {
     }
 
     fn failure(&self) -> Option<&DataplaneError> {
-        self.report.as_ref().and_then(|report| report.as_ref().err())
+        self.report
+            .as_ref()
+            .and_then(|report| report.as_ref().err())
     }
 }
 
@@ -80,7 +80,12 @@ impl Program {
         match value {
             Some(value) => {
                 let confirmed = old.is_some_and(|old| old.confirmed);
-                let entry = Entry { value, report: None, since: now, confirmed };
+                let entry = Entry {
+                    value,
+                    report: None,
+                    since: now,
+                    confirmed,
+                };
                 self.count(&key, &entry, true);
                 self.leaving.remove(&key);
                 self.entries.insert(key.clone(), entry);
@@ -116,7 +121,11 @@ impl Program {
             (_, after) => Some(after.cloned()),
         };
         self.entries.insert(key.clone(), entry);
-        changed.then_some(Reported { key, unwanted: false, failure })
+        changed.then_some(Reported {
+            key,
+            unwanted: false,
+            failure,
+        })
     }
 
     fn report_unwanted(
@@ -134,7 +143,11 @@ impl Program {
             }
             Err(error) => Some(Some(error)),
         };
-        Some(Reported { key, unwanted: true, failure })
+        Some(Reported {
+            key,
+            unwanted: true,
+            failure,
+        })
     }
 
     fn count(&mut self, key: &DesiredKey, entry: &Entry, add: bool) {
@@ -201,7 +214,12 @@ impl Program {
     }
 
     /// Every desired object of one bridge domain.
-    pub(crate) fn of_domain(&self, domain: DomainId) -> impl Iterator<Item = (&DesiredKey, &Entry)> {
-        self.entries.iter().filter(move |(key, _)| key.domain() == domain)
+    pub(crate) fn of_domain(
+        &self,
+        domain: DomainId,
+    ) -> impl Iterator<Item = (&DesiredKey, &Entry)> {
+        self.entries
+            .iter()
+            .filter(move |(key, _)| key.domain() == domain)
     }
 }

@@ -22,7 +22,10 @@ struct Cursor {
 
 impl Cursor {
     fn of(token: PageToken) -> Self {
-        Cursor { family: (token.0 >> 32) as u32, place: token.0 as u32 }
+        Cursor {
+            family: (token.0 >> 32) as u32,
+            place: token.0 as u32,
+        }
     }
 
     fn token(self) -> PageToken {
@@ -39,18 +42,38 @@ impl Engine {
             let routes = all.filter_map(|at| self.route_view(at, query)).collect();
             return RoutePage { routes, next: None };
         }
-        let start = query.after.map_or(Cursor { family: 0, place: 0 }, Cursor::of);
-        let mut left = if query.scan_max == 0 { SCAN_MAX } else { query.scan_max };
+        let start = query.after.map_or(
+            Cursor {
+                family: 0,
+                place: 0,
+            },
+            Cursor::of,
+        );
+        let mut left = if query.scan_max == 0 {
+            SCAN_MAX
+        } else {
+            query.scan_max
+        };
         let mut routes = Vec::new();
         for (number, family) in (0..).zip(Family::SUPPORTED) {
             if number < start.family || query.family.is_some_and(|only| only != family) {
                 continue;
             }
-            let from = if number == start.family { start.place } else { 0 };
+            let from = if number == start.family {
+                start.place
+            } else {
+                0
+            };
             for at in self.rib.scan(family, scope(query), from) {
                 if left == 0 {
-                    let next = Cursor { family: number, place: at.index() };
-                    return RoutePage { routes, next: Some(next.token()) };
+                    let next = Cursor {
+                        family: number,
+                        place: at.index(),
+                    };
+                    return RoutePage {
+                        routes,
+                        next: Some(next.token()),
+                    };
                 }
                 left -= 1;
                 routes.extend(self.route_view(at, query));
@@ -61,7 +84,9 @@ impl Engine {
 
     /// The peers that are sent a destination, by address.
     pub(crate) fn advertised_to(&self, nlri: &Nlri) -> Vec<IpAddr> {
-        let Some(at) = self.rib.lookup(nlri) else { return Vec::new() };
+        let Some(at) = self.rib.lookup(nlri) else {
+            return Vec::new();
+        };
         let established = self.peers.iter().filter(|(_, peer)| peer.established);
         let told = established.filter(|(peer, _)| self.rib.is_advertised(**peer, at));
         told.map(|(_, peer)| peer.session.peer_addr).collect()
@@ -69,7 +94,9 @@ impl Engine {
 
     /// Why each peer that is not sent a destination is not.
     pub(crate) fn not_advertised_to(&self, nlri: &Nlri) -> Vec<(IpAddr, String)> {
-        let Some(at) = self.rib.lookup(nlri) else { return Vec::new() };
+        let Some(at) = self.rib.lookup(nlri) else {
+            return Vec::new();
+        };
         let established = self.peers.iter().filter(|(_, peer)| peer.established);
         established
             .filter(|(peer, _)| !self.rib.is_advertised(**peer, at))
@@ -87,17 +114,32 @@ impl Engine {
     fn route_view(&self, at: DestRef, query: &RouteQuery) -> Option<RouteView> {
         let destination = self.rib.destination(at);
         let nlri = destination.nlri()?;
-        self.is_wanted(&nlri, &destination, query).then(|| self.view_of(nlri, &destination))
+        self.is_wanted(&nlri, &destination, query)
+            .then(|| self.view_of(nlri, &destination))
     }
 
     fn is_wanted(&self, nlri: &Nlri, destination: &Destination<'_>, query: &RouteQuery) -> bool {
-        let RouteQuery { family, instance, mac, ip, peer, advertised_to, local_only, .. } = query;
+        let RouteQuery {
+            family,
+            instance,
+            mac,
+            ip,
+            peer,
+            advertised_to,
+            local_only,
+            ..
+        } = query;
         let from = |peer: PeerId| {
-            destination.paths().iter().any(|(path, _)| path.origin == PathOrigin::Peer(peer))
+            destination
+                .paths()
+                .iter()
+                .any(|(path, _)| path.origin == PathOrigin::Peer(peer))
         };
         let local = || {
             let paths = destination.paths();
-            paths.iter().any(|(path, _)| matches!(path.origin, PathOrigin::Local(_)))
+            paths
+                .iter()
+                .any(|(path, _)| matches!(path.origin, PathOrigin::Local(_)))
         };
         family.is_none_or(|family| nlri.family() == family)
             && mac.is_none_or(|mac| has_mac(nlri, mac))
@@ -106,7 +148,9 @@ impl Engine {
             && advertised_to.is_none_or(|peer| self.rib.is_advertised(peer, destination.at()))
             && (!local_only || local())
             && instance.as_ref().is_none_or(|id| {
-                let Some(number) = self.vpn.number_of(id) else { return false };
+                let Some(number) = self.vpn.number_of(id) else {
+                    return false;
+                };
                 let origin = PathOrigin::Local(number);
                 let paths = destination.paths();
                 let imported = matches!(nlri, Nlri::Evpn(nlri)
@@ -118,22 +162,31 @@ impl Engine {
     fn view_of(&self, nlri: Nlri, destination: &Destination<'_>) -> RouteView {
         let imported_by = match &nlri {
             Nlri::Evpn(nlri) => {
-                let usable = self.vpn.holders(nlri).filter(|vrf| !vrf.unusable.contains_key(nlri));
+                let usable = self
+                    .vpn
+                    .holders(nlri)
+                    .filter(|vrf| !vrf.unusable.contains_key(nlri));
                 usable.map(|vrf| vrf.id.clone()).collect()
             }
             Nlri::Ipv4(_) | Nlri::Ipv6(_) | Nlri::Rtc(_) => Vec::new(),
         };
-        let paths = destination.paths().into_iter().enumerate().map(|(place, (path, lost))| {
-            PathView {
+        let paths = destination
+            .paths()
+            .into_iter()
+            .enumerate()
+            .map(|(place, (path, lost))| PathView {
                 source: self.path_source(path.origin),
                 attributes: path.attributes.clone(),
                 data: path.data,
                 since: path.since,
                 stale: path.stale,
                 lost_because: lost.map(|reason| reason.to_string()),
-                imported_by: if place == 0 { imported_by.clone() } else { Vec::new() },
-            }
-        });
+                imported_by: if place == 0 {
+                    imported_by.clone()
+                } else {
+                    Vec::new()
+                },
+            });
         let paths = paths.collect();
         RouteView { nlri, paths }
     }

@@ -15,9 +15,14 @@ impl Engine {
     /// The engine in a few numbers.
     pub fn summary(&self) -> Summary {
         let families = self.rib.summary();
-        let routes = families.iter().filter(|table| table.family != Family::IPV4_RTC);
+        let routes = families
+            .iter()
+            .filter(|table| table.family != Family::IPV4_RTC);
         let (routes_local, paths) = routes.fold((0, 0), |(local, paths), table| {
-            (local + self.rib.local_path_count(table.family), paths + table.paths)
+            (
+                local + self.rib.local_path_count(table.family),
+                paths + table.paths,
+            )
         });
         Summary {
             local_as: self.config.local_as,
@@ -38,7 +43,11 @@ impl Engine {
 
     /// All peers that are established or have stale paths.
     pub fn peers(&self) -> Vec<PeerView> {
-        self.rib.peers().into_iter().filter_map(|peer| self.peer_view(peer)).collect()
+        self.rib
+            .peers()
+            .into_iter()
+            .filter_map(|peer| self.peer_view(peer))
+            .collect()
     }
 
     fn peer_view(&self, peer: PeerId) -> Option<PeerView> {
@@ -57,12 +66,17 @@ impl Engine {
 
     /// All VPN instances, by name.
     pub fn instances(&self) -> Vec<InstanceView> {
-        self.vpn.iter().filter_map(|instance| self.instance_view(instance)).collect()
+        self.vpn
+            .iter()
+            .filter_map(|instance| self.instance_view(instance))
+            .collect()
     }
 
     /// One VPN instance.
     pub fn instance(&self, id: &InstanceId) -> Option<InstanceView> {
-        self.vpn.by_id(id).and_then(|instance| self.instance_view(instance))
+        self.vpn
+            .by_id(id)
+            .and_then(|instance| self.instance_view(instance))
     }
 
     /// What the dataplane should hold, all of it or that of one instance.
@@ -75,7 +89,12 @@ impl Engine {
                 let instance = self.vpn.get(key.domain().0)?.id.clone();
                 let result = entry.report.clone();
                 let result = result.map(|report| report.map_err(|error| error.message));
-                Some(DesiredView { key: key.clone(), value: entry.value.clone(), instance, result })
+                Some(DesiredView {
+                    key: key.clone(),
+                    value: entry.value.clone(),
+                    instance,
+                    result,
+                })
             })
             .collect()
     }
@@ -99,7 +118,10 @@ impl Engine {
             let keys = entry.local.keys();
             keys.filter_map(|ip| self.attachment_view(vrf, entry, (*mac, *ip)))
         });
-        let remote = vrf.macs.values().filter(|mac| matches!(mac.place, Place::Remote(_)));
+        let remote = vrf
+            .macs
+            .values()
+            .filter(|mac| matches!(mac.place, Place::Remote(_)));
         Some(InstanceView {
             sources: self.intent.declarations(&key).map(|d| d.source).collect(),
             number: vrf.number,
@@ -108,7 +130,11 @@ impl Engine {
             attachments: attachments.collect(),
             remote_macs: remote.count(),
             remote_vteps: vrf.vteps.keys().copied().collect(),
-            status: self.statuses.get(holder, &key).cloned().unwrap_or(ObjectStatus::Pending),
+            status: self
+                .statuses
+                .get(holder, &key)
+                .cloned()
+                .unwrap_or(ObjectStatus::Pending),
             notes: notes(vrf),
             declared,
         })
@@ -120,13 +146,17 @@ impl Engine {
         entry: &MacEntry,
         (mac, ip): (MacAddr, Option<IpAddr>),
     ) -> Option<AttachmentView> {
-        let key = AttachmentKey { instance: vrf.id.clone(), mac, ip };
+        let key = AttachmentKey {
+            instance: vrf.id.clone(),
+            mac,
+            ip,
+        };
         let declared = self.intent.attachment(&key)?;
         let object = ObjectKey::Attachment(key.clone());
         let source = self.intent.holder(&object)?;
-        let advertised = entry.originated.keys().any(|nlri| {
-            matches!(nlri, EvpnNlri::MacIp(route) if route.ip == ip && route.rd == vrf.rd)
-        });
+        let advertised = entry.originated.keys().any(
+            |nlri| matches!(nlri, EvpnNlri::MacIp(route) if route.ip == ip && route.rd == vrf.rd),
+        );
         Some(AttachmentView {
             source,
             port: declared.port.clone(),
@@ -135,7 +165,11 @@ impl Engine {
             description: declared.description.clone(),
             sequence: entry.sequence,
             advertised,
-            status: self.statuses.get(source, &object).cloned().unwrap_or(ObjectStatus::Pending),
+            status: self
+                .statuses
+                .get(source, &object)
+                .cloned()
+                .unwrap_or(ObjectStatus::Pending),
             key,
         })
     }
@@ -154,7 +188,9 @@ fn notes(vrf: &MacVrf) -> Vec<String> {
     }
     if let Some((nlri, reason)) = vrf.unusable.first_key_value() {
         let count = vrf.unusable.len();
-        notes.push(format!("routes that are not installed: {count}, such as {nlri}: {reason}"));
+        notes.push(format!(
+            "routes that are not installed: {count}, such as {nlri}: {reason}"
+        ));
     }
     notes
 }

@@ -1,6 +1,8 @@
 //! The way of an address through this node: who declared it, what came of that, which routes there
 //! are, which of them count, what is advertised, what the dataplane holds; and what lost, and why.
 
+mod text;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -9,12 +11,13 @@ use chanter_intent::{Attachment, AttachmentKey, InstanceId, ObjectKey};
 use chanter_types::MacAddr;
 
 use crate::Engine;
-use crate::desired::{DesiredKey, DesiredValue};
+use crate::desired::DesiredKey;
 use crate::view::{
     PathSource, RouteQuery, RouteView, WhyInstance, WhyQuery, WhyReport, WhyStage, WhyStep,
     WhySubject,
 };
-use crate::vpn::{MacEntry, MacVrf, Place, RemoteMac, advertised};
+use crate::vpn::{MacEntry, MacVrf, Place, advertised};
+use text::{local_loss, loss, remote_text, remote_win, rib_step, step, value_text};
 
 /// Of an address that is known nowhere, so many instances tell what they know.
 const UNKNOWN_MAX: usize = 20;
@@ -38,14 +41,33 @@ impl Engine {
         let instances: Vec<WhyInstance> = ids
             .iter()
             .filter(wanted)
-            .map(|id| Explanation { engine: self, id, subject: query.subject }.explain(&routes))
+            .map(|id| {
+                Explanation {
+                    engine: self,
+                    id,
+                    subject: query.subject,
+                }
+                .explain(&routes)
+            })
             .collect();
         if !instances.is_empty() {
             return WhyReport { instances };
         }
-        let known = self.vpn.iter().map(|vrf| &vrf.id).filter(wanted).take(UNKNOWN_MAX);
+        let known = self
+            .vpn
+            .iter()
+            .map(|vrf| &vrf.id)
+            .filter(wanted)
+            .take(UNKNOWN_MAX);
         let instances = known
-            .map(|id| Explanation { engine: self, id, subject: query.subject }.unknown(&routes))
+            .map(|id| {
+                Explanation {
+                    engine: self,
+                    id,
+                    subject: query.subject,
+                }
+                .unknown(&routes)
+            })
             .collect();
         WhyReport { instances }
     }
@@ -57,7 +79,12 @@ impl Engine {
             WhySubject::Ip(ip) => (None, Some(ip)),
         };
         let family = Some(chanter_bgp::Family::L2VPN_EVPN);
-        let mut query = RouteQuery { family, mac, ip, ..RouteQuery::default() };
+        let mut query = RouteQuery {
+            family,
+            mac,
+            ip,
+            ..RouteQuery::default()
+        };
         let mut routes = Vec::new();
         loop {
             let page = self.routes(&query);
@@ -125,17 +152,29 @@ impl<'a> Explanation<'a> {
                 verdict = format!("not installed, {reason}");
             }
         }
-        WhyInstance { instance: self.id.clone(), verdict, steps }
+        WhyInstance {
+            instance: self.id.clone(),
+            verdict,
+            steps,
+        }
     }
 
     fn unknown(&self, routes: &[RouteView]) -> WhyInstance {
-        let mut steps = vec![step(WhyStage::Source, "no source declares an attachment with it")];
+        let mut steps = vec![step(
+            WhyStage::Source,
+            "no source declares an attachment with it",
+        )];
         let mut rib = step(WhyStage::Rib, "no route with it is imported");
         let import = self.engine.vpn.by_id(self.id).map(|vrf| &vrf.import);
         for route in routes {
-            let Some(path) = route.paths.first() else { continue };
-            let targets: Vec<String> =
-                path.attributes.route_targets().map(|rt| rt.to_string()).collect();
+            let Some(path) = route.paths.first() else {
+                continue;
+            };
+            let targets: Vec<String> = path
+                .attributes
+                .route_targets()
+                .map(|rt| rt.to_string())
+                .collect();
             rib.rejected.push(format!(
                 "{} has route targets [{}], none of which is imported",
                 route.nlri,
@@ -143,12 +182,19 @@ impl<'a> Explanation<'a> {
             ));
         }
         steps.push(rib);
-        let targets: Vec<String> =
-            import.into_iter().flatten().map(|rt| rt.to_string()).collect();
+        let targets: Vec<String> = import
+            .into_iter()
+            .flatten()
+            .map(|rt| rt.to_string())
+            .collect();
         let text = format!("imports route targets [{}]", targets.join(" "));
         steps.push(step(WhyStage::Import, text));
         let verdict = "unknown, neither attached here nor in a route that is imported".to_owned();
-        WhyInstance { instance: self.id.clone(), verdict, steps }
+        WhyInstance {
+            instance: self.id.clone(),
+            verdict,
+            steps,
+        }
     }
 
     /// The attachments of the address that sources declare in this instance.
@@ -161,7 +207,9 @@ impl<'a> Explanation<'a> {
             })
             .filter(|key| key.instance == *self.id && is_about(self.subject, key.mac, key.ip))
             .collect();
-        keys.into_iter().map(|key| (key.clone(), self.engine.intent.attachment(key))).collect()
+        keys.into_iter()
+            .map(|key| (key.clone(), self.engine.intent.attachment(key)))
+            .collect()
     }
 
     fn intent_steps(
@@ -176,8 +224,10 @@ impl<'a> Explanation<'a> {
         for declaration in self.engine.intent.declarations(&object) {
             let source = declaration.source;
             let said = self.engine.said.get(&(object.clone(), source)).copied();
-            let mut said_step =
-                step(WhyStage::Source, format!("source {source} declares {object}"));
+            let mut said_step = step(
+                WhyStage::Source,
+                format!("source {source} declares {object}"),
+            );
             said_step.since = said;
             steps.push(said_step);
             if let Some(rejection) = declaration.rejection {
@@ -188,7 +238,9 @@ impl<'a> Explanation<'a> {
         let text = match in_force {
             Some(attachment) => {
                 let vlan = attachment.port.vlan.map(|vlan| format!(" VLAN {vlan}"));
-                let local_pref = attachment.local_pref.map(|pref| format!(", LOCAL_PREF {pref}"));
+                let local_pref = attachment
+                    .local_pref
+                    .map(|pref| format!(", LOCAL_PREF {pref}"));
                 let sticky = if attachment.sticky { ", sticky" } else { "" };
                 format!(
                     "in force: port {}{}{}{sticky}",
@@ -200,14 +252,28 @@ impl<'a> Explanation<'a> {
             None => "no declaration is in force".to_owned(),
         };
         let since = self.engine.vpn.by_id(self.id).and_then(|vrf| {
-            vrf.macs.get(&key.mac)?.local.get(&key.ip).map(|local| local.since)
+            vrf.macs
+                .get(&key.mac)?
+                .local
+                .get(&key.ip)
+                .map(|local| local.since)
         });
-        steps.push(WhyStep { stage: WhyStage::Intent, since, text, rejected });
+        steps.push(WhyStep {
+            stage: WhyStage::Intent,
+            since,
+            text,
+            rejected,
+        });
         steps
     }
 
     fn concerns(&self, vrf: &MacVrf, route: &RouteView) -> bool {
-        let held = |nlri| self.engine.vpn.holders(nlri).any(|holder| holder.id == vrf.id);
+        let held = |nlri| {
+            self.engine
+                .vpn
+                .holders(nlri)
+                .any(|holder| holder.id == vrf.id)
+        };
         let own = PathSource::Instance(vrf.id.clone());
         evpn(&route.nlri).is_some_and(held) || route.paths.iter().any(|path| path.source == own)
     }
@@ -218,7 +284,9 @@ impl<'a> Explanation<'a> {
             WhySubject::Mac(mac) => vec![mac],
             WhySubject::Ip(ip) => vrf.ips.get(&ip).into_iter().flatten().copied().collect(),
         };
-        macs.into_iter().filter_map(|mac| Some((mac, vrf.macs.get(&mac)?))).collect()
+        macs.into_iter()
+            .filter_map(|mac| Some((mac, vrf.macs.get(&mac)?)))
+            .collect()
     }
 
     /// Which of local attachments and imported routes counts for a MAC.
@@ -228,7 +296,11 @@ impl<'a> Explanation<'a> {
         let mut rejected = Vec::new();
         for (key, remote) in entry.remote.iter().filter(|(key, _)| *key != best_key) {
             let (rd, ..) = key;
-            rejected.push(format!("{mac} at {} (RD {rd}): {}", remote.vtep, loss(remote, best)));
+            rejected.push(format!(
+                "{mac} at {} (RD {rd}): {}",
+                remote.vtep,
+                loss(remote, best)
+            ));
         }
         let local = !entry.local.is_empty();
         let text = match (&entry.place, local) {
@@ -238,30 +310,46 @@ impl<'a> Explanation<'a> {
             }
             (_, true) => {
                 let sequence = entry.sequence;
-                rejected.insert(0, format!(
-                    "local attachments, sequence {sequence}: {}",
-                    remote_win(entry, best, own)
-                ));
+                rejected.insert(
+                    0,
+                    format!(
+                        "local attachments, sequence {sequence}: {}",
+                        remote_win(entry, best, own)
+                    ),
+                );
                 remote_text(mac, best)
             }
             (_, false) => remote_text(mac, best),
         };
         let since = Some(entry.since.max(vrf.since));
-        Some(WhyStep { stage: WhyStage::Import, since, text, rejected })
+        Some(WhyStep {
+            stage: WhyStage::Import,
+            since,
+            text,
+            rejected,
+        })
     }
 
     fn unusable(&self, vrf: &MacVrf, route: &RouteView) -> Option<String> {
-        vrf.unusable.get(evpn(&route.nlri)?).map(|reason| reason.to_string())
+        vrf.unusable
+            .get(evpn(&route.nlri)?)
+            .map(|reason| reason.to_string())
     }
 
     fn unusable_step(&self, vrf: &MacVrf, held: &[&RouteView]) -> Option<WhyStep> {
         let reasons = held.iter().filter_map(|route| {
-            self.unusable(vrf, route).map(|reason| format!("{}: {reason}", route.nlri))
+            self.unusable(vrf, route)
+                .map(|reason| format!("{}: {reason}", route.nlri))
         });
         let rejected: Vec<String> = reasons.collect();
         let text = "not all routes with an imported route target are installed".to_owned();
         let stage = WhyStage::Import;
-        (!rejected.is_empty()).then(|| WhyStep { stage, since: None, text, rejected })
+        (!rejected.is_empty()).then_some(WhyStep {
+            stage,
+            since: None,
+            text,
+            rejected,
+        })
     }
 
     fn advertise_step(&self, vrf: &MacVrf, mac: MacAddr, entry: &MacEntry) -> Option<WhyStep> {
@@ -289,7 +377,12 @@ impl<'a> Explanation<'a> {
             true => "not advertised".to_owned(),
             false => format!("advertised: {}", routes.join(", ")),
         };
-        Some(WhyStep { stage: WhyStage::Advertise, since: None, text, rejected })
+        Some(WhyStep {
+            stage: WhyStage::Advertise,
+            since: None,
+            text,
+            rejected,
+        })
     }
 
     fn not_advertised(&self, vrf: &MacVrf, mac: MacAddr, entry: &MacEntry) -> Vec<String> {
@@ -300,7 +393,11 @@ impl<'a> Explanation<'a> {
             return vec!["the instance has no export route target".to_owned()];
         }
         let ip = entry.local.keys().next().copied().flatten();
-        let key = AttachmentKey { instance: vrf.id.clone(), mac, ip };
+        let key = AttachmentKey {
+            instance: vrf.id.clone(),
+            mac,
+            ip,
+        };
         let keys = self.engine.dataplane_keys(&ObjectKey::Attachment(key));
         keys.iter()
             .filter(|key| self.result(key) != Some(Ok(())))
@@ -324,9 +421,16 @@ impl<'a> Explanation<'a> {
     fn dataplane_steps(&self, vrf: &MacVrf, macs: &[(MacAddr, &MacEntry)]) -> Vec<WhyStep> {
         let mut keys = vec![DesiredKey::Domain(vrf.number)];
         for (mac, entry) in macs {
-            let ports: BTreeSet<_> =
-                entry.local.values().map(|local| local.port.name.clone()).collect();
-            keys.extend(ports.into_iter().map(|port| DesiredKey::Port(vrf.number, port)));
+            let ports: BTreeSet<_> = entry
+                .local
+                .values()
+                .map(|local| local.port.name.clone())
+                .collect();
+            keys.extend(
+                ports
+                    .into_iter()
+                    .map(|port| DesiredKey::Port(vrf.number, port)),
+            );
             keys.push(DesiredKey::LocalMac(vrf.number, *mac));
             keys.push(DesiredKey::RemoteMac(vrf.number, *mac));
             let remote = entry.remote.keys().filter_map(|(_, _, ip)| *ip);
@@ -334,14 +438,23 @@ impl<'a> Explanation<'a> {
                 WhySubject::Ip(ip) => [ip].into(),
                 WhySubject::Mac(_) => remote.collect(),
             };
-            keys.extend(ips.into_iter().map(|ip| DesiredKey::Neighbor(vrf.number, ip)));
+            keys.extend(
+                ips.into_iter()
+                    .map(|ip| DesiredKey::Neighbor(vrf.number, ip)),
+            );
         }
-        let entries = keys.iter().filter_map(|key| Some((key, self.engine.program.get(key)?)));
+        let entries = keys
+            .iter()
+            .filter_map(|key| Some((key, self.engine.program.get(key)?)));
         entries
             .map(|(key, entry)| WhyStep {
                 stage: WhyStage::Dataplane,
                 since: Some(entry.since),
-                text: format!("{key}{}: {}", value_text(&entry.value), self.result_text(key)),
+                text: format!(
+                    "{key}{}: {}",
+                    value_text(&entry.value),
+                    self.result_text(key)
+                ),
                 rejected: Vec::new(),
             })
             .collect()
@@ -362,96 +475,5 @@ impl<'a> Explanation<'a> {
             Place::Remote(remote) => format!("remote, VTEP {} VNI {}", remote.vtep, remote.vni),
             Place::Nowhere => "nowhere".to_owned(),
         }
-    }
-}
-
-fn step(stage: WhyStage, text: impl Into<String>) -> WhyStep {
-    WhyStep { stage, since: None, text: text.into(), rejected: Vec::new() }
-}
-
-fn rib_step(route: &RouteView) -> WhyStep {
-    let mut rejected = Vec::new();
-    for path in route.paths.iter().skip(1) {
-        let reason = path.lost_because.as_deref().unwrap_or("it is not the best");
-        rejected.push(format!("path from {}: {reason}", source_text(&path.source)));
-    }
-    let best = route.paths.first();
-    let text = match best {
-        Some(path) => {
-            let stale = if path.stale { ", stale" } else { "" };
-            format!(
-                "{} from {}{stale}: {}",
-                route.nlri,
-                source_text(&path.source),
-                path.attributes
-            )
-        }
-        None => format!("{} has no path", route.nlri),
-    };
-    WhyStep { stage: WhyStage::Rib, since: best.map(|path| path.since), text, rejected }
-}
-
-fn source_text(source: &PathSource) -> String {
-    match source {
-        PathSource::Peer { addr, .. } => format!("peer {addr}"),
-        PathSource::Instance(id) => format!("instance {id}"),
-        PathSource::Local => "this node".to_owned(),
-    }
-}
-
-fn remote_text(mac: MacAddr, remote: &RemoteMac) -> String {
-    let RemoteMac { vtep, vni, sequence, .. } = remote;
-    let sticky = if remote.sticky { ", sticky" } else { "" };
-    let assumed = if remote.assumed { ", VXLAN assumed as no encapsulation is told" } else { "" };
-    format!("{mac} is at VTEP {vtep} VNI {vni}, sequence {sequence}{sticky}{assumed}")
-}
-
-/// Why a route lost against a better one of the same MAC.
-fn loss(lost: &RemoteMac, best: &RemoteMac) -> String {
-    if best.sticky && !lost.sticky {
-        "the other is sticky".to_owned()
-    } else if lost.sequence != best.sequence {
-        format!("sequence {} is lower than {}", lost.sequence, best.sequence)
-    } else if lost.local_pref != best.local_pref {
-        format!("LOCAL_PREF {} is lower than {}", lost.local_pref, best.local_pref)
-    } else if lost.vtep != best.vtep {
-        format!("VTEP {} is higher than {}", lost.vtep, best.vtep)
-    } else {
-        "another route of the same VTEP".to_owned()
-    }
-}
-
-/// Why the best route lost against local attachments.
-fn local_loss(entry: &MacEntry, remote: &RemoteMac, own: IpAddr) -> String {
-    let reason = if entry.local_sticky() && !remote.sticky {
-        "the local MAC is sticky".to_owned()
-    } else if entry.sequence != remote.sequence {
-        format!("sequence {} is lower than {}", remote.sequence, entry.sequence)
-    } else {
-        format!("VTEP {} is higher than the own {own}", remote.vtep)
-    };
-    format!("VTEP {}: {reason}", remote.vtep)
-}
-
-/// Why local attachments lost against the best route.
-fn remote_win(entry: &MacEntry, remote: &RemoteMac, own: IpAddr) -> String {
-    if remote.sticky && !entry.local_sticky() {
-        "the route is sticky".to_owned()
-    } else if entry.sequence != remote.sequence {
-        format!("sequence {} is lower than {}", entry.sequence, remote.sequence)
-    } else {
-        format!("the own VTEP {own} is higher than {}", remote.vtep)
-    }
-}
-
-fn value_text(value: &DesiredValue) -> String {
-    match value {
-        DesiredValue::Domain(domain) => format!(" VNI {} VTEP {}", domain.vni, domain.vtep),
-        DesiredValue::Port { vlan: Some(vlan) } => format!(" VLAN {vlan}"),
-        DesiredValue::Port { vlan: None } => String::new(),
-        DesiredValue::LocalMac { port } => format!(" at port {port}"),
-        DesiredValue::Flood { vni } => format!(" VNI {vni}"),
-        DesiredValue::RemoteMac { vtep, vni, .. } => format!(" at VTEP {vtep} VNI {vni}"),
-        DesiredValue::Neighbor { mac } => format!(" MAC {mac}"),
     }
 }

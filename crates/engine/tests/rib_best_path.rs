@@ -33,8 +33,13 @@ fn mobility(sticky: bool, sequence: u32) -> AttributesBuilder {
 
 /// The winner is peer 2, the loser peer 1, whose address and router id are lower: but for the rule,
 /// it would win.
-fn cases() -> Vec<Case> {
-    let case = |rule, winner, loser, reason| Case { rule, winner, loser, reason };
+fn preferences() -> Vec<Case> {
+    let case = |rule, winner, loser, reason| Case {
+        rule,
+        winner,
+        loser,
+        reason,
+    };
     vec![
         case(
             "LOCAL_PREF",
@@ -56,7 +61,12 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "AS_SET counts once",
-            (Ibgp, attributes().append_segment(SegmentKind::Set, &[Asn(1), Asn(2), Asn(3)]).build()),
+            (
+                Ibgp,
+                attributes()
+                    .append_segment(SegmentKind::Set, &[Asn(1), Asn(2), Asn(3)])
+                    .build(),
+            ),
             (Ibgp, path(&[65001, 65002]).build()),
             "AS_PATH length 2 is longer than 1",
         ),
@@ -66,6 +76,17 @@ fn cases() -> Vec<Case> {
             (Ibgp, attributes().origin(Origin::Incomplete).build()),
             "ORIGIN incomplete is worse than igp",
         ),
+    ]
+}
+
+fn tie_breaks() -> Vec<Case> {
+    let case = |rule, winner, loser, reason| Case {
+        rule,
+        winner,
+        loser,
+        reason,
+    };
+    vec![
         case(
             "MED of one neighbouring AS",
             (Ebgp, external(&[65001]).med(10).build()),
@@ -95,7 +116,10 @@ fn cases() -> Vec<Case> {
             (Ibgp, attributes().originator_id(router_id(9)).build()),
             (
                 Ibgp,
-                attributes().originator_id(router_id(9)).prepend_cluster(router_id(8)).build(),
+                attributes()
+                    .originator_id(router_id(9))
+                    .prepend_cluster(router_id(8))
+                    .build(),
             ),
             "CLUSTER_LIST length 1 is longer than 0",
         ),
@@ -116,7 +140,13 @@ fn cases() -> Vec<Case> {
 
 #[test]
 fn each_step_decides_and_says_why() {
-    for Case { rule, winner, loser, reason } in cases() {
+    for Case {
+        rule,
+        winner,
+        loser,
+        reason,
+    } in preferences().into_iter().chain(tie_breaks())
+    {
         for order in [[1, 2], [2, 1]] {
             let mut net = Net::new(config(false));
             net.up(1, loser.0, &FAMILIES);
@@ -148,7 +178,10 @@ fn mac_mobility_does_not_count_for_other_families() {
     net.send(high, nlri("10.0.0.0/8"), &mobility(true, 9).build());
     net.send(low, nlri("10.0.0.0/8"), &attributes().build());
     let at = net.rib.lookup(&nlri("10.0.0.0/8")).unwrap();
-    assert_eq!(net.rib.destination(at).best().unwrap().origin, PathOrigin::Peer(low));
+    assert_eq!(
+        net.rib.destination(at).best().unwrap().origin,
+        PathOrigin::Peer(low)
+    );
 }
 
 #[test]
@@ -165,8 +198,10 @@ fn the_router_id_decides_and_then_the_peer_address() {
     let at = net.rib.lookup(&mac_ip(1, 1)).unwrap();
     let paths = net.rib.destination(at).paths();
     assert_eq!(paths[0].0.origin, PathOrigin::Peer(low));
-    let reasons: std::collections::BTreeSet<String> =
-        paths.iter().filter_map(|(_, reason)| Some(reason.as_ref()?.to_string())).collect();
+    let reasons: std::collections::BTreeSet<String> = paths
+        .iter()
+        .filter_map(|(_, reason)| Some(reason.as_ref()?.to_string()))
+        .collect();
     let expected = [
         "peer address 192.0.2.3 is higher than 192.0.2.1",
         "router id 10.0.0.2 of the originator is higher than 10.0.0.1",
@@ -181,23 +216,38 @@ fn own_routes_go_before_those_of_peers_with_the_same_preference() {
     net.send(peer, mac_ip(1, 1), &attributes().build());
     for number in [8, 7] {
         let set = attributes().build();
-        net.rib.originate(number, mac_ip(1, 1), Default::default(), &set, net.now);
+        net.rib
+            .originate(number, mac_ip(1, 1), Default::default(), &set, net.now);
     }
     let at = net.rib.lookup(&mac_ip(1, 1)).unwrap();
     let paths = net.rib.destination(at).paths();
     assert_eq!(paths[0].0.origin, PathOrigin::Local(7));
-    let mut reasons: Vec<_> =
-        paths.iter().filter_map(|(_, reason)| Some(reason.as_ref()?.to_string())).collect();
+    let mut reasons: Vec<_> = paths
+        .iter()
+        .filter_map(|(_, reason)| Some(reason.as_ref()?.to_string()))
+        .collect();
     reasons.sort();
     assert_eq!(
         reasons,
-        ["instance number 8 is higher than 7", "the best path originates at this node"]
+        [
+            "instance number 8 is higher than 7",
+            "the best path originates at this node"
+        ]
     );
     let of_peers = net.rib.destination(at).best_of_peers().unwrap();
     assert_eq!(of_peers.origin, PathOrigin::Peer(peer));
 
+    // Importers hear of what peers say also where it changes nothing of the best path.
+    while net.rib.poll_changed().is_some() {}
+    net.send(peer, mac_ip(1, 1), &attributes().local_pref(99).build());
+    assert_eq!(net.rib.poll_changed(), Some(at));
+    assert_eq!(net.rib.poll_changed(), None);
+
     net.send(peer, mac_ip(1, 1), &attributes().local_pref(101).build());
-    assert_eq!(net.rib.destination(at).best().unwrap().origin, PathOrigin::Peer(peer));
+    assert_eq!(
+        net.rib.destination(at).best().unwrap().origin,
+        PathOrigin::Peer(peer)
+    );
 }
 
 /// RFC 4271 section 9.1.2.2 compares MEDs among all paths of one AS, so that a path from another AS
@@ -209,7 +259,14 @@ fn med_does_not_depend_on_the_order_of_arrival() {
         (2, external(&[65002]).med(5).build()),
         (3, external(&[65001]).med(10).build()),
     ];
-    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let orders = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
     for order in orders {
         let mut net = Net::new(config(false));
         for number in 1..=3 {

@@ -13,17 +13,48 @@ use rib_model_support::{Harness, PEERS, SetSpec, destinations};
 /// A step; numbers pick from pools by remainder.
 #[derive(Debug, Clone)]
 enum Step {
-    Reach { peer: usize, destination: usize, set: SetSpec },
-    Withdraw { peer: usize, destination: usize },
-    Originate { number: u32, destination: usize, set: SetSpec },
-    Unoriginate { number: u32, destination: usize },
-    Up { peer: usize, preserved: bool },
-    Down { peer: usize, retain: bool },
-    EndOfRib { peer: usize, family: usize },
-    Refresh { peer: usize, family: usize },
+    Reach {
+        peer: usize,
+        destination: usize,
+        set: SetSpec,
+    },
+    Withdraw {
+        peer: usize,
+        destination: usize,
+    },
+    Originate {
+        number: u32,
+        destination: usize,
+        set: SetSpec,
+    },
+    Unoriginate {
+        number: u32,
+        destination: usize,
+    },
+    Up {
+        peer: usize,
+        preserved: bool,
+    },
+    Down {
+        peer: usize,
+        retain: bool,
+    },
+    EndOfRib {
+        peer: usize,
+        family: usize,
+    },
+    Refresh {
+        peer: usize,
+        family: usize,
+    },
     Expire,
-    Pull { peer: usize, budget: usize },
-    Drain { peer: usize },
+    Pull {
+        peer: usize,
+        budget: usize,
+    },
+    Drain {
+        peer: usize,
+    },
     Import,
 }
 
@@ -32,16 +63,18 @@ fn set_spec() -> impl Strategy<Value = SetSpec> {
         (0..4_u8, 0..3_u8, 0..4_u8, 0..2_u8),
         (0..8_u8, 0..6_u8, 0..3_u8, 0..12_u8),
     )
-        .prop_map(|((local_pref, path, med, origin), (rts, community, mobility, loops))| SetSpec {
-            local_pref,
-            path,
-            med,
-            origin,
-            rts,
-            community,
-            mobility,
-            loops,
-        })
+        .prop_map(
+            |((local_pref, path, med, origin), (rts, community, mobility, loops))| SetSpec {
+                local_pref,
+                path,
+                med,
+                origin,
+                rts,
+                community,
+                mobility,
+                loops,
+            },
+        )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -70,12 +103,23 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn run(harness: &mut Harness, step: &Step) {
     match step {
-        Step::Reach { peer, destination, set } => harness.reach(*peer, *destination, set),
+        Step::Reach {
+            peer,
+            destination,
+            set,
+        } => harness.reach(*peer, *destination, set),
         Step::Withdraw { peer, destination } => harness.withdraw(*peer, *destination),
-        Step::Originate { number, destination, set } => {
+        Step::Originate {
+            number,
+            destination,
+            set,
+        } => {
             harness.originate(*number, *destination, set);
         }
-        Step::Unoriginate { number, destination } => harness.unoriginate(*number, *destination),
+        Step::Unoriginate {
+            number,
+            destination,
+        } => harness.unoriginate(*number, *destination),
         Step::Up { peer, preserved } => harness.up(*peer, *preserved),
         Step::Down { peer, retain } => harness.down(*peer, *retain),
         Step::EndOfRib { peer, family } => harness.end_of_rib(*peer, *family),
@@ -90,7 +134,7 @@ fn run(harness: &mut Harness, step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..rib_support::proptest_config() })]
 
     #[test]
     fn the_rib_is_what_a_recomputation_gives(
@@ -158,6 +202,10 @@ fn a_peer_that_takes_nothing_keeps_nothing_alive() {
 fn the_pool_has_all_families() {
     let families: std::collections::BTreeSet<Family> =
         destinations().iter().map(Nlri::family).collect();
-    assert!(Family::SUPPORTED.iter().all(|family| families.contains(family)));
+    assert!(
+        Family::SUPPORTED
+            .iter()
+            .all(|family| families.contains(family))
+    );
     assert_eq!(PeerId(1), rib_model_support::id(0));
 }

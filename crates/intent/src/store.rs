@@ -399,7 +399,9 @@ impl IntentStore {
 
     /// Whether every expected source has said all that it wants at least once.
     pub fn all_synced(&self) -> bool {
-        self.sources.values().all(|source| source.synced_once || !source.expected)
+        self.sources
+            .values()
+            .all(|source| source.synced_once || !source.expected)
     }
 
     /// An instance in force.

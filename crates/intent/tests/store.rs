@@ -17,8 +17,8 @@ fn instance(id: &str, vni: u32) -> Object {
             vni: Vni::new(vni),
             bridge: None,
         }),
-        import: BTreeSet::from(["64512:1".parse().unwrap()]),
-        export: BTreeSet::from(["64512:1".parse().unwrap()]),
+        import: BTreeSet::from(["64512:1".parse().expect("correct text")]),
+        export: BTreeSet::from(["64512:1".parse().expect("correct text")]),
         rd: None,
         gateway_ip: None,
         description: None,
@@ -28,7 +28,7 @@ fn instance(id: &str, vni: u32) -> Object {
 fn with_rd(object: Object, rd: &str) -> Object {
     match object {
         Object::Instance(instance) => Object::Instance(VpnInstance {
-            rd: Some(rd.parse().unwrap()),
+            rd: Some(rd.parse().expect("correct text")),
             ..instance
         }),
         attachment => attachment,
@@ -38,14 +38,14 @@ fn with_rd(object: Object, rd: &str) -> Object {
 /// An attachment; `ip` is empty for none, `port` may be `NAME.VLAN`.
 fn attachment(id: &str, mac: &str, ip: &str, port: &str) -> Object {
     let (name, vlan) = match port.split_once('.') {
-        Some((name, vlan)) => (name, Some(vlan.parse().unwrap())),
+        Some((name, vlan)) => (name, Some(vlan.parse().expect("correct text"))),
         None => (port, None),
     };
     Object::Attachment(Attachment {
         key: AttachmentKey {
             instance: InstanceId::new(id),
-            mac: mac.parse().unwrap(),
-            ip: (!ip.is_empty()).then(|| ip.parse().unwrap()),
+            mac: mac.parse().expect("correct text"),
+            ip: (!ip.is_empty()).then(|| ip.parse().expect("correct text")),
         },
         port: Port {
             name: PortName::new(name),

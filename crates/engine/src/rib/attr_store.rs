@@ -63,7 +63,9 @@ impl AttrSet {
     }
 
     pub(super) fn attributes(&self) -> &Attributes {
-        self.attributes.as_ref().expect("only sets in store are asked for")
+        self.attributes
+            .as_ref()
+            .expect("only sets in store are asked for")
     }
 }
 
@@ -71,7 +73,8 @@ impl AttrSet {
 #[derive(Debug)]
 pub(super) struct AttrStore {
     sets: Slab<AttrSet>,
-    by_content: HashTable<u32>,
+    /// Sets with their fingerprints, so that growing does not visit them.
+    by_content: HashTable<(u64, u32)>,
     next_serial: u64,
     with_med: usize,
 }
@@ -99,8 +102,10 @@ impl AttrStore {
     pub(super) fn intern(&mut self, attributes: &Attributes) -> (u32, bool) {
         let sets = &self.sets;
         let digest = attributes.fingerprint();
-        let found = self.by_content.find(digest, |id| sets[*id].attributes() == attributes);
-        if let Some(id) = found.copied() {
+        let found = self.by_content.find(digest, |entry| {
+            entry.0 == digest && sets[entry.1].attributes() == attributes
+        });
+        if let Some((_, id)) = found.copied() {
             self.sets[id].holders += 1;
             return (id, false);
         }
@@ -109,8 +114,8 @@ impl AttrStore {
         self.next_serial += 1;
         self.with_med += usize::from(set.has_med);
         let id = self.sets.insert(set);
-        let sets = &self.sets;
-        self.by_content.insert_unique(digest, id, |id| sets[*id].attributes().fingerprint());
+        self.by_content
+            .insert_unique(digest, (digest, id), |entry| entry.0);
         (id, true)
     }
 
@@ -126,7 +131,7 @@ impl AttrStore {
             return None;
         }
         let digest = set.attributes().fingerprint();
-        if let Ok(entry) = self.by_content.find_entry(digest, |other| *other == id) {
+        if let Ok(entry) = self.by_content.find_entry(digest, |entry| entry.1 == id) {
             entry.remove();
         }
         let set = self.sets.remove(id);

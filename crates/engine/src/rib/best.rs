@@ -102,17 +102,33 @@ impl fmt::Display for LossReason {
             LossReason::MacSequence { own, best } => {
                 write!(f, "MAC mobility sequence {own} is lower than {best}")
             }
-            LossReason::LocalPref { own, best } => write!(f, "LOCAL_PREF {own} is lower than {best}"),
+            LossReason::LocalPref { own, best } => {
+                write!(f, "LOCAL_PREF {own} is lower than {best}")
+            }
             LossReason::NotLocal => f.write_str("the best path originates at this node"),
             LossReason::AsPathLength { own, best } => {
                 write!(f, "AS_PATH length {own} is longer than {best}")
             }
             LossReason::Origin { own, best } => write!(f, "ORIGIN {own} is worse than {best}"),
-            LossReason::Med { own, other, neighbor_as: Some(asn) } => {
-                write!(f, "MED {own} is higher than {other} of another path from AS {asn}")
+            LossReason::Med {
+                own,
+                other,
+                neighbor_as: Some(asn),
+            } => {
+                write!(
+                    f,
+                    "MED {own} is higher than {other} of another path from AS {asn}"
+                )
             }
-            LossReason::Med { own, other, neighbor_as: None } => {
-                write!(f, "MED {own} is higher than {other} of another path from this AS")
+            LossReason::Med {
+                own,
+                other,
+                neighbor_as: None,
+            } => {
+                write!(
+                    f,
+                    "MED {own} is higher than {other} of another path from this AS"
+                )
             }
             LossReason::NotExternal => {
                 f.write_str("learned by iBGP, the best path is learned by eBGP")
@@ -210,7 +226,11 @@ impl Selection<'_> {
     }
 
     /// For each candidate why it lost against the one at `best`, or `None` for that one.
-    pub(super) fn reasons(self, candidates: &[Candidate<'_>], best: usize) -> Vec<Option<LossReason>> {
+    pub(super) fn reasons(
+        self,
+        candidates: &[Candidate<'_>],
+        best: usize,
+    ) -> Vec<Option<LossReason>> {
         let winner = &candidates[best];
         let equal_before_med = |candidate: &Candidate<'_>| {
             self.steps()
@@ -222,7 +242,9 @@ impl Selection<'_> {
             .collect();
         (0..candidates.len())
             .map(|place| {
-                (place != best).then(|| self.reason(candidates, &left, place, winner)).flatten()
+                (place != best)
+                    .then(|| self.reason(candidates, &left, place, winner))
+                    .flatten()
             })
             .collect()
     }
@@ -281,7 +303,12 @@ impl Selection<'_> {
     }
 
     /// A path from the same neighbouring AS with a lower MULTI_EXIT_DISC; none counts as 0.
-    fn med_rival(self, candidates: &[Candidate<'_>], left: &[usize], place: usize) -> Option<usize> {
+    fn med_rival(
+        self,
+        candidates: &[Candidate<'_>],
+        left: &[usize],
+        place: usize,
+    ) -> Option<usize> {
         let own = candidates[place].attributes;
         let med = own.med().filter(|med| *med > 0)?;
         let is_lower = |other: &Attributes| {
@@ -303,25 +330,29 @@ impl Selection<'_> {
                 own: mobility(own.attributes).1,
                 best: mobility(best.attributes).1,
             },
-            Step::LocalPref => {
-                LossReason::LocalPref { own: self.local_pref(own), best: self.local_pref(best) }
-            }
+            Step::LocalPref => LossReason::LocalPref {
+                own: self.local_pref(own),
+                best: self.local_pref(best),
+            },
             Step::Local => LossReason::NotLocal,
             Step::AsPathLength => LossReason::AsPathLength {
                 own: own.attributes.as_path_len(),
                 best: best.attributes.as_path_len(),
             },
-            Step::Origin => {
-                LossReason::Origin { own: own.attributes.origin(), best: best.attributes.origin() }
-            }
+            Step::Origin => LossReason::Origin {
+                own: own.attributes.origin(),
+                best: best.attributes.origin(),
+            },
             Step::Med => return None,
             Step::External => LossReason::NotExternal,
-            Step::RouterId => {
-                LossReason::RouterId { own: self.router_id(own), best: self.router_id(best) }
-            }
-            Step::ClusterListLength => {
-                LossReason::ClusterListLength { own: len(own), best: len(best) }
-            }
+            Step::RouterId => LossReason::RouterId {
+                own: self.router_id(own),
+                best: self.router_id(best),
+            },
+            Step::ClusterListLength => LossReason::ClusterListLength {
+                own: len(own),
+                best: len(best),
+            },
             Step::PeerAddress => LossReason::PeerAddress {
                 own: self.peers.addr(own.source)?,
                 best: self.peers.addr(best.source)?,
@@ -338,12 +369,17 @@ impl Selection<'_> {
         if self.is_external(candidate) {
             super::LOCAL_PREF_DEFAULT
         } else {
-            candidate.attributes.local_pref().unwrap_or(super::LOCAL_PREF_DEFAULT)
+            candidate
+                .attributes
+                .local_pref()
+                .unwrap_or(super::LOCAL_PREF_DEFAULT)
         }
     }
 
     fn is_external(self, candidate: &Candidate<'_>) -> bool {
-        self.peers.of(candidate.source).is_some_and(|peer| peer.is_ebgp())
+        self.peers
+            .of(candidate.source)
+            .is_some_and(|peer| peer.is_ebgp())
     }
 
     fn router_id(self, candidate: &Candidate<'_>) -> Ipv4Addr {

@@ -30,7 +30,9 @@ impl<T> Chunked<T> {
     }
 
     pub(super) fn get(&self, index: u32) -> Option<&T> {
-        self.chunks.get((index >> CHUNK_BITS) as usize)?.get((index & CHUNK_MASK) as usize)
+        self.chunks
+            .get((index >> CHUNK_BITS) as usize)?
+            .get((index & CHUNK_MASK) as usize)
     }
 
     /// Appends, and returns the index.
@@ -136,7 +138,9 @@ impl<T: Slot> Slab<T> {
 
     /// The node, unless the place is vacant or was never used.
     pub(super) fn get(&self, index: u32) -> Option<&T> {
-        self.items.get(index).filter(|item| item.next_free().is_none())
+        self.items
+            .get(index)
+            .filter(|item| item.next_free().is_none())
     }
 }
 
@@ -190,6 +194,9 @@ mod tests {
         assert_eq!(slab.insert(Some(3)), a);
         slab.remove(a);
         slab.remove(b);
-        assert_eq!((slab.used(), slab.end(), slab.items.chunks.len()), (0, 0, 0));
+        assert_eq!(
+            (slab.used(), slab.end(), slab.items.chunks.len()),
+            (0, 0, 0)
+        );
     }
 }

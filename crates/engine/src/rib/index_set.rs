@@ -55,7 +55,8 @@ impl IndexSet {
 
     pub(super) fn contains(&self, index: u32) -> bool {
         let (high, low) = split(index);
-        self.place(high).is_ok_and(|at| self.parts[at].members.contains(low))
+        self.place(high)
+            .is_ok_and(|at| self.parts[at].members.contains(low))
     }
 
     /// Returns whether it is new.
@@ -122,7 +123,11 @@ impl IndexSet {
     /// Where the part `high` is, or would be.
     fn place(&self, high: u16) -> Result<usize, usize> {
         // In a dense set, the part is where its number says.
-        if self.parts.get(usize::from(high)).is_some_and(|part| part.high == high) {
+        if self
+            .parts
+            .get(usize::from(high))
+            .is_some_and(|part| part.high == high)
+        {
             return Ok(usize::from(high));
         }
         self.parts.binary_search_by_key(&high, |part| part.high)
@@ -250,6 +255,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         /// Ranges of insertions and removals, so that parts change their form both ways.
         #[test]
         fn behaves_like_a_set(

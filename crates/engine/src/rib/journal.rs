@@ -33,7 +33,10 @@ impl Journal {
 
     /// The destination at `position`, unless that is a hole.
     pub(super) fn get(&self, position: u32) -> Option<u32> {
-        self.entries.get(position).copied().filter(|index| *index != NONE)
+        self.entries
+            .get(position)
+            .copied()
+            .filter(|index| *index != NONE)
     }
 
     /// Appends a destination, which must stand nowhere else, and returns its position.
@@ -53,11 +56,7 @@ impl Journal {
     }
 
     /// Removes the holes. Tells where each destination stands now, and adjusts the cursors.
-    pub(super) fn squeeze(
-        &mut self,
-        mut cursors: Vec<&mut u32>,
-        mut moved: impl FnMut(u32, u32),
-    ) {
+    pub(super) fn squeeze(&mut self, mut cursors: Vec<&mut u32>, mut moved: impl FnMut(u32, u32)) {
         cursors.sort_unstable_by_key(|cursor| **cursor);
         let mut cursors = cursors.into_iter().peekable();
         let mut to = 0;
@@ -92,13 +91,23 @@ mod tests {
             journal.erase(position);
         }
         let unread = |journal: &Journal, cursor: u32| -> Vec<u32> {
-            (cursor..journal.end()).filter_map(|at| journal.get(at)).collect()
+            (cursor..journal.end())
+                .filter_map(|at| journal.get(at))
+                .collect()
         };
         let mut cursors: Vec<u32> = (0..=10).rev().collect();
-        let before: Vec<_> = cursors.iter().map(|cursor| unread(&journal, *cursor)).collect();
+        let before: Vec<_> = cursors
+            .iter()
+            .map(|cursor| unread(&journal, *cursor))
+            .collect();
         let mut places = Vec::new();
-        journal.squeeze(cursors.iter_mut().collect(), |index, at| places.push((index, at)));
-        let after: Vec<_> = cursors.iter().map(|cursor| unread(&journal, *cursor)).collect();
+        journal.squeeze(cursors.iter_mut().collect(), |index, at| {
+            places.push((index, at))
+        });
+        let after: Vec<_> = cursors
+            .iter()
+            .map(|cursor| unread(&journal, *cursor))
+            .collect();
         assert_eq!(before, after);
         assert_eq!(places, [(2, 0), (3, 1), (5, 2), (6, 3), (7, 4), (8, 5)]);
         assert_eq!((journal.end(), journal.holes), (6, 0));

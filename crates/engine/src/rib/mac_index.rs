@@ -46,7 +46,11 @@ impl MacIndex {
     pub(super) fn insert(&mut self, mac: MacAddr, index: u32) {
         while self.links.len() <= index {
             let mac = MacAddr::ZERO;
-            self.links.push(Link { mac, previous: NONE, next: NONE });
+            self.links.push(Link {
+                mac,
+                previous: NONE,
+                next: NONE,
+            });
         }
         let links = &self.links;
         let entry = self.heads.entry(
@@ -61,11 +65,19 @@ impl MacIndex {
         if next != NONE {
             self.links[next].previous = index;
         }
-        self.links[index] = Link { mac, previous: NONE, next };
+        self.links[index] = Link {
+            mac,
+            previous: NONE,
+            next,
+        };
     }
 
     pub(super) fn remove(&mut self, index: u32) {
-        let Link { mac, previous, next } = self.links[index];
+        let Link {
+            mac,
+            previous,
+            next,
+        } = self.links[index];
         if next != NONE {
             self.links[next].previous = previous;
         }
@@ -85,7 +97,10 @@ impl MacIndex {
 
     /// The destinations with this address, the latest first.
     pub(super) fn find(&self, mac: MacAddr) -> impl Iterator<Item = u32> + '_ {
-        let head = self.heads.find(digest(mac), |head| self.links[*head].mac == mac).copied();
+        let head = self
+            .heads
+            .find(digest(mac), |head| self.links[*head].mac == mac)
+            .copied();
         std::iter::successors(head, |index| {
             Some(self.links[*index].next).filter(|next| *next != NONE)
         })

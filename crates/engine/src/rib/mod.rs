@@ -239,7 +239,12 @@ impl Rib {
         if rib.config.reflect {
             let attributes = Attributes::builder().local_pref(LOCAL_PREF_DEFAULT).build();
             let nlri = Nlri::Rtc(RtMembership::DEFAULT);
-            rib.put(Source::DEFAULT_MEMBERSHIP, (nlri, PathData::default()), &attributes, Instant::ZERO);
+            rib.put(
+                Source::DEFAULT_MEMBERSHIP,
+                (nlri, PathData::default()),
+                &attributes,
+                Instant::ZERO,
+            );
         }
         rib
     }
@@ -256,13 +261,19 @@ impl Rib {
         let mut held = Vec::new();
         for event in batch.events {
             match event {
-                RouteEvent::Reach { nlri, data, attributes } => {
+                RouteEvent::Reach {
+                    nlri,
+                    data,
+                    attributes,
+                } => {
                     let place = attributes as usize;
                     let Some(set) = batch.attributes.get(place) else {
                         continue;
                     };
                     let table = table_of(&nlri);
-                    let known = judged[place].as_ref().filter(|judged| judged.table == table);
+                    let known = judged[place]
+                        .as_ref()
+                        .filter(|judged| judged.table == table);
                     let verdict = match known {
                         Some(judged) => judged.verdict,
                         None => {
@@ -288,7 +299,12 @@ impl Rib {
     }
 
     /// Checks attributes that a peer sent, and puts them in store.
-    fn judge(&mut self, slot: u32, table: TableId, attributes: &Attributes) -> Result<u32, RejectReason> {
+    fn judge(
+        &mut self,
+        slot: u32,
+        table: TableId,
+        attributes: &Attributes,
+    ) -> Result<u32, RejectReason> {
         let Some(peer) = self.peers.get(slot) else {
             return Err(RejectReason::FamilyNotNegotiated);
         };
@@ -302,7 +318,10 @@ impl Rib {
             if attributes.originator_id() == Some(self.rules.router_id) {
                 return Err(RejectReason::OwnOriginatorId);
             }
-            if attributes.cluster_list().any(|cluster| cluster == self.rules.cluster_id) {
+            if attributes
+                .cluster_list()
+                .any(|cluster| cluster == self.rules.cluster_id)
+            {
                 return Err(RejectReason::ClusterLoop);
             }
         }
@@ -334,7 +353,13 @@ impl Rib {
         self.withdraw(Source::local(number), nlri);
     }
 
-    fn put(&mut self, source: Source, route: (Nlri, PathData), attributes: &Attributes, now: Instant) {
+    fn put(
+        &mut self,
+        source: Source,
+        route: (Nlri, PathData),
+        attributes: &Attributes,
+        now: Instant,
+    ) {
         let table = table_of(&route.0);
         let set = on_table!(self, table, table => table.hold_set(attributes));
         self.reach(source, route, set, now);
@@ -343,18 +368,25 @@ impl Rib {
 
     fn reach(&mut self, source: Source, (nlri, data): (Nlri, PathData), set: u32, now: Instant) {
         fn path<K: Key>(source: Source, set: u32, data: PathData) -> NewPath<K::Data> {
-            NewPath { source, set, data: K::pack(data) }
+            NewPath {
+                source,
+                set,
+                data: K::pack(data),
+            }
         }
         let peers = &self.peers;
         match nlri {
             Nlri::Ipv4(key) => {
-                self.ipv4.reach(peers, key, path::<Ipv4Prefix>(source, set, data), now);
+                self.ipv4
+                    .reach(peers, key, path::<Ipv4Prefix>(source, set, data), now);
             }
             Nlri::Ipv6(key) => {
-                self.ipv6.reach(peers, key, path::<Ipv6Prefix>(source, set, data), now);
+                self.ipv6
+                    .reach(peers, key, path::<Ipv6Prefix>(source, set, data), now);
             }
             Nlri::Evpn(key) => {
-                self.evpn.reach(peers, key, path::<EvpnNlri>(source, set, data), now);
+                self.evpn
+                    .reach(peers, key, path::<EvpnNlri>(source, set, data), now);
             }
             Nlri::Rtc(key) => {
                 let new = path::<RtMembership>(source, set, data);
@@ -441,11 +473,16 @@ impl Rib {
             return false;
         };
         let limit = out.len().saturating_add(budget.max(1));
-        let has_more = TableId::ALL
-            .into_iter()
-            .fold(false, |has_more, id| self.export_table(slot, id, limit, out) || has_more);
+        let mut has_more = false;
+        for id in TableId::ALL {
+            has_more |= self.export_table(slot, id, limit, out);
+        }
         if let Some(peer) = self.peers.get_mut(slot) {
-            peer.export = if has_more { ExportState::Active } else { ExportState::Idle };
+            peer.export = if has_more {
+                ExportState::Active
+            } else {
+                ExportState::Idle
+            };
         }
         has_more
     }
@@ -477,12 +514,18 @@ impl Rib {
     /// called; many changes of one are told once.
     pub fn poll_changed(&mut self) -> Option<DestRef> {
         let index = self.evpn.poll_changed()?;
-        Some(DestRef { table: TableId::Evpn, index })
+        Some(DestRef {
+            table: TableId::Evpn,
+            index,
+        })
     }
 
     fn established(&self, peer: PeerId) -> Option<u32> {
         let slot = self.peers.slot(peer)?;
-        self.peers.get(slot).filter(|peer| peer.established).map(|_| slot)
+        self.peers
+            .get(slot)
+            .filter(|peer| peer.established)
+            .map(|_| slot)
     }
 }
 

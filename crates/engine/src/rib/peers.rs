@@ -42,7 +42,11 @@ impl Source {
 
     /// The number of the instance, 0 for the node itself.
     pub(super) fn number(self) -> u32 {
-        if self == Self::DEFAULT_MEMBERSHIP { 0 } else { self.0 & !Self::LOCAL }
+        if self == Self::DEFAULT_MEMBERSHIP {
+            0
+        } else {
+            self.0 & !Self::LOCAL
+        }
     }
 }
 
@@ -178,7 +182,11 @@ impl Peers {
 
     pub(super) fn insert(&mut self, peer: Peer) -> u32 {
         let id = peer.id;
-        let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        let free = self
+            .slots
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.slots.len());
         if free == self.slots.len() {
             self.slots.push(None);
         }
@@ -202,7 +210,9 @@ impl Peers {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Peer)> {
-        (0..).zip(&self.slots).filter_map(|(slot, peer)| Some((slot, peer.as_deref()?)))
+        (0..)
+            .zip(&self.slots)
+            .filter_map(|(slot, peer)| Some((slot, peer.as_deref()?)))
     }
 
     pub(super) fn of(&self, source: Source) -> Option<&Peer> {
@@ -211,7 +221,8 @@ impl Peers {
 
     /// The BGP identifier of the speaker that a path came from.
     pub(super) fn router_id(&self, source: Source) -> Ipv4Addr {
-        self.of(source).map_or(self.router_id, |peer| peer.session.peer_router_id)
+        self.of(source)
+            .map_or(self.router_id, |peer| peer.session.peer_router_id)
     }
 
     /// The address of the peer that a path came from; none for local paths.

@@ -108,7 +108,9 @@ impl RtIndex {
         let Some(number) = self.numbers.get(&rt).copied() else {
             return;
         };
-        self.entries[number as usize].subscribers.retain(|other| *other != slot);
+        self.entries[number as usize]
+            .subscribers
+            .retain(|other| *other != slot);
         self.release_if_unused(number);
     }
 

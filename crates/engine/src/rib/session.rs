@@ -31,7 +31,9 @@ impl Rib {
         peer.stale_until = has_stale.then(|| now + peer.restart_time);
         let deadlines = [peer.memberships_due, peer.stale_until];
         deadlines.into_iter().flatten().for_each(|at| self.arm(at));
-        TableId::ALL.into_iter().for_each(|id| self.start_export(slot, id));
+        TableId::ALL
+            .into_iter()
+            .for_each(|id| self.start_export(slot, id));
         self.wake(slot);
         removed
     }
@@ -41,14 +43,17 @@ impl Rib {
         let mut removed = 0;
         for id in TableId::ALL {
             let family = id.family();
-            if !session.families.contains(&family) || !session.forwarding_preserved.contains(&family) {
+            if !session.families.contains(&family)
+                || !session.forwarding_preserved.contains(&family)
+            {
                 removed += self.remove_paths(slot, id);
             }
         }
         let Some(peer) = self.peers.get_mut(slot) else {
             return removed;
         };
-        let ranks = |session: &SessionInfo| (session.role, session.peer_router_id, session.peer_addr);
+        let ranks =
+            |session: &SessionInfo| (session.role, session.peer_router_id, session.peer_addr);
         let is_reranked = ranks(&peer.session) != ranks(&session);
         peer.set_session(session);
         if is_reranked {
@@ -71,7 +76,11 @@ impl Rib {
         } else {
             id.family().is_vpn() && peer.constrains_rts() && !peer.wanted.has_prefixes()
         };
-        let feed = if is_pushed { Feed::Pushed } else { Feed::Journal(0) };
+        let feed = if is_pushed {
+            Feed::Pushed
+        } else {
+            Feed::Journal(0)
+        };
         on_table!(self, id, table => {
             table.start_export(slot, feed);
             if is_pushed {
@@ -154,7 +163,10 @@ impl Rib {
         {
             self.wake(slot);
         }
-        Some(EndOfRib { family, stale_removed })
+        Some(EndOfRib {
+            family,
+            stale_removed,
+        })
     }
 
     fn mark_stale(&mut self, slot: u32, id: TableId) -> usize {

@@ -96,13 +96,21 @@ impl Rib {
             Nlri::Ipv6(key) => (TableId::Ipv6, self.ipv6.find(key)),
             Nlri::Evpn(key) => (TableId::Evpn, self.evpn.find(key)),
         };
-        let at = DestRef { table, index: index? };
+        let at = DestRef {
+            table,
+            index: index?,
+        };
         in_table!(self, table, table => table.is_live_index(at.index)).then_some(at)
     }
 
     /// Goes through destinations of a family in the order of their places, from the place `from` on:
     /// a listing goes on at the place after the last one shown, whatever has changed meanwhile.
-    pub fn scan(&self, family: Family, scope: Scope, from: u32) -> impl Iterator<Item = DestRef> + '_ {
+    pub fn scan(
+        &self,
+        family: Family,
+        scope: Scope,
+        from: u32,
+    ) -> impl Iterator<Item = DestRef> + '_ {
         let table = TableId::of(family);
         let mut from = Some(from);
         std::iter::from_fn(move || {
@@ -135,7 +143,9 @@ impl Rib {
     /// All MAC/IP advertisements of a MAC address.
     pub fn destinations_with_mac(&self, mac: MacAddr) -> impl Iterator<Item = DestRef> + '_ {
         let table = TableId::Evpn;
-        self.evpn.with_mac(mac).map(move |index| DestRef { table, index })
+        self.evpn
+            .with_mac(mac)
+            .map(move |index| DestRef { table, index })
     }
 
     /// Destinations and paths, by family.
@@ -162,13 +172,17 @@ impl Rib {
 
     /// Paths of a family that originate at this node.
     pub fn local_path_count(&self, family: Family) -> usize {
-        TableId::of(family)
-            .map_or(0, |id| in_table!(self, id, table => table.local_path_count()))
+        TableId::of(family).map_or(
+            0,
+            |id| in_table!(self, id, table => table.local_path_count()),
+        )
     }
 
     /// Whether nothing is left: no destination, path, attribute set or index entry.
     pub fn is_empty(&self) -> bool {
-        TableId::ALL.into_iter().all(|id| in_table!(self, id, table => table.is_empty()))
+        TableId::ALL
+            .into_iter()
+            .all(|id| in_table!(self, id, table => table.is_empty()))
     }
 
     /// The peers that are established, or of which stale paths are left; in ascending order.
@@ -189,7 +203,10 @@ impl Rib {
         let Some(slot) = self.peers.slot(peer) else {
             return Vec::new();
         };
-        let families = self.peers.get(slot).map(|peer| peer.session.families.as_slice());
+        let families = self
+            .peers
+            .get(slot)
+            .map(|peer| peer.session.families.as_slice());
         TableId::ALL
             .into_iter()
             .filter(|id| families.is_some_and(|families| families.contains(&id.family())))
@@ -219,7 +236,8 @@ impl Rib {
     /// not ask.
     pub fn wanted_rts(&self, peer: PeerId) -> Option<(Vec<RouteTarget>, bool)> {
         let peer = self.peers.get(self.peers.slot(peer)?)?;
-        peer.constrains_rts().then(|| (peer.wanted.sorted(), peer.wanted.wants_all()))
+        peer.constrains_rts()
+            .then(|| (peer.wanted.sorted(), peer.wanted.wants_all()))
     }
 
     /// Routes of a peer that were not taken in this session, by reason.
@@ -228,7 +246,11 @@ impl Rib {
         let Some(peer) = slot.and_then(|slot| self.peers.get(slot)) else {
             return Vec::new();
         };
-        RejectReason::ALL.into_iter().zip(peer.rejected).filter(|(_, count)| *count > 0).collect()
+        RejectReason::ALL
+            .into_iter()
+            .zip(peer.rejected)
+            .filter(|(_, count)| *count > 0)
+            .collect()
     }
 
     /// Whether the peer has been sent the destination.

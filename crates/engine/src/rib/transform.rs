@@ -58,7 +58,12 @@ impl Transforms {
             _ => {
                 let result = transform(&self.rules, attributes, form);
                 let serial = set.serial;
-                *place = Some(Cached { family, serial, form, result: result.clone() });
+                *place = Some(Cached {
+                    family,
+                    serial,
+                    form,
+                    result: result.clone(),
+                });
                 result
             }
         }
@@ -82,7 +87,11 @@ pub(super) fn transform(rules: &ExportRules, attributes: &Attributes, form: Form
             .originator_id(rules.router_id)
             .prepend_cluster(rules.cluster_id)
             .next_hop(next_hop),
-        Form::External { local_as, next_hop, keep_med } => builder
+        Form::External {
+            local_as,
+            next_hop,
+            keep_med,
+        } => builder
             .prepend(local_as)
             .local_pref(None)
             .med(attributes.med().filter(|_| keep_med))

@@ -157,15 +157,21 @@ impl ExportRules {
             });
         }
         let Some(from) = from.filter(|from| !from.is_ebgp()) else {
-            return Ok(Form::Internal { next_hop: local_addr });
+            return Ok(Form::Internal {
+                next_hop: local_addr,
+            });
         };
         if from.session.role == PeerRole::Ibgp && !target.is_client() {
             return Err(NotExported::NotReflected);
         }
         if family == Family::IPV4_RTC && target.is_client() {
-            return Ok(Form::OwnMembership { next_hop: local_addr });
+            return Ok(Form::OwnMembership {
+                next_hop: local_addr,
+            });
         }
-        let originator = attributes.originator_id().unwrap_or(from.session.peer_router_id);
+        let originator = attributes
+            .originator_id()
+            .unwrap_or(from.session.peer_router_id);
         if originator == target.session.peer_router_id {
             return Err(NotExported::PeerIsOriginator);
         }
@@ -178,7 +184,10 @@ pub(super) fn wants(peer: &Peer, family: Family, set: &AttrSet) -> bool {
     !family.is_vpn()
         || !peer.constrains_rts()
         || peer.wanted.wants_all()
-        || set.attributes().route_targets().any(|rt| peer.wanted.wants(rt))
+        || set
+            .attributes()
+            .route_targets()
+            .any(|rt| peer.wanted.wants(rt))
 }
 
 /// Our address as the next hop towards another AS (RFC 4271 section 5.1.3). An overlay's next hop is

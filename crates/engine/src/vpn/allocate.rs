@@ -24,14 +24,18 @@ pub(crate) fn vni(id: &InstanceId, free: impl Fn(Vni) -> bool) -> Option<Vni> {
 fn probe(hash: u64, (first, last): (u32, u32), free: impl Fn(u32) -> bool) -> Option<u32> {
     let count = last - first + 1;
     let start = (hash % u64::from(count)) as u32;
-    (0..count).map(|step| first + (start + step) % count).find(|number| free(*number))
+    (0..count)
+        .map(|step| first + (start + step) % count)
+        .find(|number| free(*number))
 }
 
 /// FNV-1a: numbers must be the same in every build and on every machine.
 fn hash(id: &InstanceId) -> u64 {
-    id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    id.as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
 }
 
 #[cfg(test)]

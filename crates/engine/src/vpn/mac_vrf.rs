@@ -11,11 +11,11 @@ use chanter_bgp::{EvpnNlri, InclusiveMulticast, MacIp};
 use chanter_intent::{Attachment, AttachmentKey, InstanceId, Port, PortName, VpnInstance, VpnKind};
 use chanter_types::{EthernetTag, IfName, Instant, MacAddr, RouteDistinguisher, RouteTarget, Vni};
 
+use crate::Event;
 use crate::desired::{DesiredKey, DesiredValue, Domain, DomainId};
 use crate::program::Program;
 use crate::vpn::originate::Originated;
 use crate::vpn::remote::{Imported, RemoteFlood, RemoteMac, Unusable};
-use crate::Event;
 
 /// What distinguishes the routes of one MAC address: route distinguisher, Ethernet tag, IP address.
 pub(crate) type RemoteKey = (RouteDistinguisher, EthernetTag, Option<IpAddr>);
@@ -78,7 +78,13 @@ impl MacEntry {
     /// number (RFC 7432 section 15), LOCAL_PREF, the lowest VTEP address.
     pub(crate) fn best_remote(&self) -> Option<(&RemoteKey, &RemoteMac)> {
         self.remote.iter().max_by_key(|(key, remote)| {
-            let RemoteMac { sticky, sequence, local_pref, vtep, .. } = **remote;
+            let RemoteMac {
+                sticky,
+                sequence,
+                local_pref,
+                vtep,
+                ..
+            } = **remote;
             let lowest = std::cmp::Reverse((vtep, **key));
             (sticky, sequence, local_pref, lowest)
         })
@@ -93,7 +99,11 @@ impl MacEntry {
     }
 
     fn decide(&self, own_vtep: IpAddr) -> Place {
-        let port = self.local.values().next().map(|local| local.port.name.clone());
+        let port = self
+            .local
+            .values()
+            .next()
+            .map(|local| local.port.name.clone());
         match (port, self.best_remote()) {
             (None, None) => Place::Nowhere,
             (Some(port), None) => Place::Local(port),
@@ -178,13 +188,24 @@ impl MacVrf {
             ports: BTreeMap::new(),
             unusable: BTreeMap::new(),
             multicast: None,
-            dirty: Dirty { domain: true, routes: true, ..Dirty::default() },
+            dirty: Dirty {
+                domain: true,
+                routes: true,
+                ..Dirty::default()
+            },
         }
     }
 
     /// Whether something has to be computed anew.
     pub(crate) fn is_dirty(&self) -> bool {
-        let Dirty { domain, routes, macs, ips, vteps, ports } = &self.dirty;
+        let Dirty {
+            domain,
+            routes,
+            macs,
+            ips,
+            vteps,
+            ports,
+        } = &self.dirty;
         *domain
             || *routes
             || !(macs.is_empty() && ips.is_empty() && vteps.is_empty() && ports.is_empty())
@@ -207,23 +228,43 @@ impl MacVrf {
         {
             entry.sequence = entry.sequence.max(remote.sequence.saturating_add(1));
         }
-        let Attachment { port, local_pref, sticky, .. } = attachment.clone();
+        let Attachment {
+            port,
+            local_pref,
+            sticky,
+            ..
+        } = attachment.clone();
         let name = port.name.clone();
-        let old = entry.local.insert(ip, Local { port, local_pref, sticky, since });
+        let old = entry.local.insert(
+            ip,
+            Local {
+                port,
+                local_pref,
+                sticky,
+                since,
+            },
+        );
         if let Some(old) = old
             && old.port.name != name
         {
             self.leave_port(&old.port.name, mac, ip);
         }
-        self.ports.entry(name.clone()).or_default().insert((mac, ip));
+        self.ports
+            .entry(name.clone())
+            .or_default()
+            .insert((mac, ip));
         self.dirty.ports.insert(name);
         self.touch(mac, ip);
     }
 
     /// Forgets an attachment.
     pub(crate) fn detach(&mut self, mac: MacAddr, ip: Option<IpAddr>) {
-        let Some(entry) = self.macs.get_mut(&mac) else { return };
-        let Some(old) = entry.local.remove(&ip) else { return };
+        let Some(entry) = self.macs.get_mut(&mac) else {
+            return;
+        };
+        let Some(old) = entry.local.remove(&ip) else {
+            return;
+        };
         if entry.local.is_empty() {
             entry.sequence = 0;
         }
@@ -271,7 +312,9 @@ impl MacVrf {
         self.unusable.remove(nlri);
         match nlri {
             EvpnNlri::MacIp(MacIp { rd, tag, mac, ip }) => {
-                let Some(entry) = self.macs.get_mut(mac) else { return };
+                let Some(entry) = self.macs.get_mut(mac) else {
+                    return;
+                };
                 if entry.remote.remove(&(*rd, *tag, *ip)).is_some() {
                     self.touch(*mac, *ip);
                 }
@@ -282,7 +325,9 @@ impl MacVrf {
     }
 
     fn drop_flood(&mut self, route: &InclusiveMulticast) {
-        let Some(old) = self.floods.remove(route) else { return };
+        let Some(old) = self.floods.remove(route) else {
+            return;
+        };
         if let Some(routes) = self.vteps.get_mut(&old.vtep) {
             routes.remove(route);
             if routes.is_empty() {
@@ -299,7 +344,10 @@ impl MacVrf {
         self.dirty.ips.insert(ip);
         let has = self.macs.get(&mac).is_some_and(|entry| {
             entry.local.contains_key(&Some(ip))
-                || entry.remote.keys().any(|(_, _, remote)| *remote == Some(ip))
+                || entry
+                    .remote
+                    .keys()
+                    .any(|(_, _, remote)| *remote == Some(ip))
         });
         let macs = self.ips.entry(ip).or_default();
         if has {
@@ -323,47 +371,63 @@ impl MacVrf {
                 bridge: self.bridge.clone(),
             };
             let key = DesiredKey::Domain(self.number);
-            with.program.set(key, Some(DesiredValue::Domain(domain)), with.now);
+            with.program
+                .set(key, Some(DesiredValue::Domain(domain)), with.now);
         }
         for port in std::mem::take(&mut self.dirty.ports) {
             let value = self.port_value(&port);
-            with.program.set(DesiredKey::Port(self.number, port), value, with.now);
+            with.program
+                .set(DesiredKey::Port(self.number, port), value, with.now);
         }
         for mac in self.dirty.macs.clone() {
             self.settle_mac(mac, with);
         }
         for ip in std::mem::take(&mut self.dirty.ips) {
             let value = self.neighbor(ip).map(|mac| DesiredValue::Neighbor { mac });
-            with.program.set(DesiredKey::Neighbor(self.number, ip), value, with.now);
+            with.program
+                .set(DesiredKey::Neighbor(self.number, ip), value, with.now);
         }
         for vtep in std::mem::take(&mut self.dirty.vteps) {
             // Several routes of one VTEP mean one copy; should they differ, the lowest key counts.
             let route = self.vteps.get(&vtep).and_then(|routes| routes.first());
             let flood = route.and_then(|route| self.floods.get(route));
             let value = flood.map(|flood| DesiredValue::Flood { vni: flood.vni });
-            with.program.set(DesiredKey::Flood(self.number, vtep), value, with.now);
+            with.program
+                .set(DesiredKey::Flood(self.number, vtep), value, with.now);
         }
     }
 
     fn port_value(&self, port: &PortName) -> Option<DesiredValue> {
         let (mac, ip) = self.ports.get(port)?.first()?;
         let local = self.macs.get(mac)?.local.get(ip)?;
-        Some(DesiredValue::Port { vlan: local.port.vlan })
+        Some(DesiredValue::Port {
+            vlan: local.port.vlan,
+        })
     }
 
     fn settle_mac(&mut self, mac: MacAddr, with: &mut Surroundings<'_>) {
-        let Some(entry) = self.macs.get_mut(&mac) else { return };
+        let Some(entry) = self.macs.get_mut(&mac) else {
+            return;
+        };
         let place = entry.decide(with.own_vtep);
         let (local, remote) = match &place {
             Place::Nowhere => (None, None),
             Place::Local(port) => (Some(DesiredValue::LocalMac { port: port.clone() }), None),
-            Place::Remote(RemoteMac { vtep, vni, sticky, .. }) => {
-                let value = DesiredValue::RemoteMac { vtep: *vtep, vni: *vni, sticky: *sticky };
+            Place::Remote(RemoteMac {
+                vtep, vni, sticky, ..
+            }) => {
+                let value = DesiredValue::RemoteMac {
+                    vtep: *vtep,
+                    vni: *vni,
+                    sticky: *sticky,
+                };
                 (None, Some(value))
             }
         };
-        with.program.set(DesiredKey::LocalMac(self.number, mac), local, with.now);
-        with.program.set(DesiredKey::RemoteMac(self.number, mac), remote, with.now);
+        with.program
+            .set(DesiredKey::LocalMac(self.number, mac), local, with.now);
+        with.program
+            .set(DesiredKey::RemoteMac(self.number, mac), remote, with.now);
         if place == entry.place {
             return;
         }
@@ -375,14 +439,22 @@ impl MacVrf {
                 Place::Local(_) | Place::Nowhere => entry.sequence,
             };
             let instance = self.id.clone();
-            with.events.push(Event::MacMoved { instance, mac, from, to, sequence });
+            with.events.push(Event::MacMoved {
+                instance,
+                mac,
+                from,
+                to,
+                sequence,
+            });
         }
         let was_local = entry.is_local();
         entry.place = place;
         entry.since = with.now;
         if was_local != entry.is_local() {
             let remote = entry.remote.keys().filter_map(|(_, _, ip)| *ip);
-            self.dirty.ips.extend(entry.local.keys().filter_map(|ip| *ip).chain(remote));
+            self.dirty
+                .ips
+                .extend(entry.local.keys().filter_map(|ip| *ip).chain(remote));
         }
     }
 
@@ -390,7 +462,9 @@ impl MacVrf {
     /// addresses, so that nothing is said of these.
     pub(crate) fn neighbor(&self, ip: IpAddr) -> Option<MacAddr> {
         let owners = self.ips.get(&ip)?;
-        let entries = owners.iter().filter_map(|mac| Some((*mac, self.macs.get(mac)?)));
+        let entries = owners
+            .iter()
+            .filter_map(|mac| Some((*mac, self.macs.get(mac)?)));
         let mut best = None;
         for (mac, entry) in entries {
             if entry.is_local() {
@@ -399,9 +473,18 @@ impl MacVrf {
                 }
                 continue;
             }
-            let routes = entry.remote.iter().filter(|((_, _, of), _)| *of == Some(ip));
+            let routes = entry
+                .remote
+                .iter()
+                .filter(|((_, _, of), _)| *of == Some(ip));
             for (_, remote) in routes {
-                let RemoteMac { sticky, sequence, local_pref, vtep, .. } = *remote;
+                let RemoteMac {
+                    sticky,
+                    sequence,
+                    local_pref,
+                    vtep,
+                    ..
+                } = *remote;
                 let rank = (sticky, sequence, local_pref, std::cmp::Reverse((vtep, mac)));
                 best = best.max(Some((rank, mac)));
             }
@@ -420,8 +503,10 @@ impl MacVrf {
 
     /// Every desired object of this instance goes.
     pub(crate) fn tear_down(&self, program: &mut Program, now: Instant) {
-        let keys: Vec<DesiredKey> =
-            program.of_domain(self.number).map(|(key, _)| key.clone()).collect();
+        let keys: Vec<DesiredKey> = program
+            .of_domain(self.number)
+            .map(|(key, _)| key.clone())
+            .collect();
         for key in keys {
             program.set(key, None, now);
         }

@@ -78,7 +78,9 @@ impl Vpn {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &MacVrf> {
         // By name, as people look for them.
-        self.by_id.values().filter_map(|number| self.instances.get(number))
+        self.by_id
+            .values()
+            .filter_map(|number| self.instances.get(number))
     }
 
     /// The instance, to be changed: what it marks is settled later.

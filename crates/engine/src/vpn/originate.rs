@@ -52,7 +52,10 @@ impl MacVrf {
         let multicast = self.multicast.take().map(|(nlri, _)| Nlri::Evpn(nlri));
         let macs = self.macs.values_mut();
         let routes = macs.flat_map(|entry| std::mem::take(&mut entry.originated));
-        routes.map(|(nlri, _)| Nlri::Evpn(nlri)).chain(multicast).collect()
+        routes
+            .map(|(nlri, _)| Nlri::Evpn(nlri))
+            .chain(multicast)
+            .collect()
     }
 
     fn settle_multicast(&mut self, own: IpAddr, program: &Program, updates: &mut Updates) {
@@ -68,8 +71,12 @@ impl MacVrf {
         }
         let old = std::mem::replace(&mut self.multicast, wanted.clone());
         let new_key = wanted.as_ref().map(|(nlri, _)| nlri.clone());
-        updates.originate.extend(wanted.map(|(nlri, route)| (nlri.into(), route)));
-        let gone = old.map(|(nlri, _)| nlri).filter(|nlri| Some(nlri) != new_key.as_ref());
+        updates
+            .originate
+            .extend(wanted.map(|(nlri, route)| (nlri.into(), route)));
+        let gone = old
+            .map(|(nlri, _)| nlri)
+            .filter(|nlri| Some(nlri) != new_key.as_ref());
         updates.unoriginate.extend(gone.map(Nlri::Evpn));
     }
 
@@ -86,7 +93,10 @@ impl MacVrf {
             .extended_communities(self.communities())
             .pmsi_tunnel(PmsiTunnel::ingress_replication(self.vni.value(), own))
             .build();
-        let originated = Originated { data: PathData::default(), attributes };
+        let originated = Originated {
+            data: PathData::default(),
+            attributes,
+        };
         (EvpnNlri::InclusiveMulticast(route), originated)
     }
 
@@ -97,14 +107,20 @@ impl MacVrf {
         program: &Program,
         updates: &mut Updates,
     ) {
-        let Some(entry) = self.macs.get(&mac) else { return };
+        let Some(entry) = self.macs.get(&mac) else {
+            return;
+        };
         let wanted: Vec<(EvpnNlri, Originated)> = if self.is_advertisable(mac, entry, program) {
             let routes = entry.local.iter().filter(|(ip, _)| advertised(entry, **ip));
-            routes.map(|(ip, local)| self.mac_route(mac, *ip, local, entry, own)).collect()
+            routes
+                .map(|(ip, local)| self.mac_route(mac, *ip, local, entry, own))
+                .collect()
         } else {
             Vec::new()
         };
-        let Some(entry) = self.macs.get_mut(&mac) else { return };
+        let Some(entry) = self.macs.get_mut(&mac) else {
+            return;
+        };
         let keys: BTreeSet<EvpnNlri> = wanted.iter().map(|(nlri, _)| nlri.clone()).collect();
         for (nlri, route) in wanted {
             if entry.originated.get(&nlri) != Some(&route) {
@@ -145,7 +161,12 @@ impl MacVrf {
         entry: &MacEntry,
         own: IpAddr,
     ) -> (EvpnNlri, Originated) {
-        let route = MacIp { rd: self.rd, tag: EthernetTag::default(), mac, ip };
+        let route = MacIp {
+            rd: self.rd,
+            tag: EthernetTag::default(),
+            mac,
+            ip,
+        };
         let mut communities = self.communities();
         let sticky = entry.local_sticky();
         if sticky || entry.sequence > 0 {
@@ -163,8 +184,13 @@ impl MacVrf {
 
     /// The communities of every route: export route targets and encapsulation.
     fn communities(&self) -> Vec<ExtendedCommunity> {
-        let targets = self.export.iter().map(|rt| ExtendedCommunity::route_target(*rt));
-        targets.chain([ExtendedCommunity::encapsulation(encapsulation::VXLAN)]).collect()
+        let targets = self
+            .export
+            .iter()
+            .map(|rt| ExtendedCommunity::route_target(*rt));
+        targets
+            .chain([ExtendedCommunity::encapsulation(encapsulation::VXLAN)])
+            .collect()
     }
 }
 
@@ -175,6 +201,15 @@ pub(crate) fn advertised(entry: &MacEntry, ip: Option<IpAddr>) -> bool {
 
 /// An RT membership route (RFC 4684 section 3.2). Its next hop is our address on each session.
 pub(crate) fn membership(membership: RtMembership) -> (Nlri, Originated) {
-    let attributes = Attributes::builder().origin(Origin::Igp).local_pref(LOCAL_PREF).build();
-    (Nlri::Rtc(membership), Originated { data: PathData::default(), attributes })
+    let attributes = Attributes::builder()
+        .origin(Origin::Igp)
+        .local_pref(LOCAL_PREF)
+        .build();
+    (
+        Nlri::Rtc(membership),
+        Originated {
+            data: PathData::default(),
+            attributes,
+        },
+    )
 }

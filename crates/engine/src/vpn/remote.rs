@@ -62,7 +62,10 @@ impl fmt::Display for Unusable {
             Unusable::NextHop(None) => f.write_str("it has no next hop"),
             Unusable::NextHop(Some(hop)) => write!(f, "{hop} cannot be the address of a VTEP"),
             Unusable::VtepFamily { vtep, own } => {
-                write!(f, "VTEP {vtep} is not of the address family of the own VTEP {own}")
+                write!(
+                    f,
+                    "VTEP {vtep} is not of the address family of the own VTEP {own}"
+                )
             }
             Unusable::Label(label) => write!(f, "label {label} is not a VNI"),
             Unusable::Mac(mac) => write!(f, "{mac} is not the MAC address of a single station"),
@@ -91,7 +94,14 @@ pub(crate) fn read(
             let vni = Vni::new(data.label).ok_or(Unusable::Label(data.label))?;
             let (sticky, sequence) = mobility(attributes);
             let local_pref = attributes.local_pref().unwrap_or(100);
-            let remote = RemoteMac { vtep, vni, sticky, sequence, local_pref, assumed };
+            let remote = RemoteMac {
+                vtep,
+                vni,
+                sticky,
+                sequence,
+                local_pref,
+                assumed,
+            };
             Ok(Imported::Mac(*route, remote))
         }
         EvpnNlri::InclusiveMulticast(route) => {
@@ -111,8 +121,10 @@ pub(crate) fn read(
 /// Whether VXLAN has to be assumed. No encapsulation community means the encapsulation that the
 /// receiver is configured for (RFC 8365 section 5.1.3): ours is VXLAN.
 fn check_encapsulation(attributes: &Attributes) -> Result<bool, Unusable> {
-    let types: Vec<u16> =
-        attributes.extended_communities().filter_map(|c| c.as_encapsulation()).collect();
+    let types: Vec<u16> = attributes
+        .extended_communities()
+        .filter_map(|c| c.as_encapsulation())
+        .collect();
     if types.is_empty() || types.contains(&encapsulation::VXLAN) {
         Ok(types.is_empty())
     } else {
@@ -135,6 +147,10 @@ fn check_vtep(vtep: Option<IpAddr>, own: IpAddr) -> Result<IpAddr, Unusable> {
 /// Sticky flag and sequence number; a route without the community has number 0 (RFC 7432 section
 /// 15). Where several are present the highest counts.
 fn mobility(attributes: &Attributes) -> (bool, u32) {
-    let all = attributes.extended_communities().filter_map(|c| c.as_mac_mobility());
-    all.fold((false, 0), |(sticky, sequence), (s, n)| (sticky | s, sequence.max(n)))
+    let all = attributes
+        .extended_communities()
+        .filter_map(|c| c.as_mac_mobility());
+    all.fold((false, 0), |(sticky, sequence), (s, n)| {
+        (sticky | s, sequence.max(n))
+    })
 }

@@ -24,7 +24,8 @@ impl Model {
     }
 
     fn router_id(&self, path: &ModelPath) -> Ipv4Addr {
-        self.peer_of(path).map_or(ROUTER_ID, |peer| peer.session.peer_router_id)
+        self.peer_of(path)
+            .map_or(ROUTER_ID, |peer| peer.session.peer_router_id)
     }
 
     pub(crate) fn best(&self, nlri: &Nlri) -> Option<&ModelPath> {
@@ -40,31 +41,46 @@ impl Model {
         let is_mac = matches!(nlri, Nlri::Evpn(chanter_bgp::EvpnNlri::MacIp(_)));
         let mobility = |path: &ModelPath| {
             let mut communities = path.attributes.extended_communities();
-            communities.find_map(ExtendedCommunity::as_mac_mobility).unwrap_or((false, 0))
+            communities
+                .find_map(ExtendedCommunity::as_mac_mobility)
+                .unwrap_or((false, 0))
         };
         if is_mac {
             keep(&mut left, |path| Reverse(mobility(path)));
         }
         let is_external = |path: &ModelPath| self.role_of(path) == Some(PeerRole::Ebgp);
-        keep(&mut left, |path| Reverse(path.attributes.local_pref().unwrap_or(100)));
+        keep(&mut left, |path| {
+            Reverse(path.attributes.local_pref().unwrap_or(100))
+        });
         keep(&mut left, |path| matches!(path.origin, PathOrigin::Peer(_)));
         keep(&mut left, |path| path.attributes.as_path().path_len());
         keep(&mut left, |path| path.attributes.origin().code());
         let meds: Vec<_> = left
             .iter()
-            .map(|path| (path.attributes.as_path().first_as(), path.attributes.med().unwrap_or(0)))
+            .map(|path| {
+                (
+                    path.attributes.as_path().first_as(),
+                    path.attributes.med().unwrap_or(0),
+                )
+            })
             .collect();
         left.retain(|path| {
             let neighbor = path.attributes.as_path().first_as();
             let med = path.attributes.med().unwrap_or(0);
-            !meds.iter().any(|(other, lower)| *other == neighbor && *lower < med)
+            !meds
+                .iter()
+                .any(|(other, lower)| *other == neighbor && *lower < med)
         });
         keep(&mut left, |path| !is_external(path));
         keep(&mut left, |path| {
-            path.attributes.originator_id().unwrap_or_else(|| self.router_id(path))
+            path.attributes
+                .originator_id()
+                .unwrap_or_else(|| self.router_id(path))
         });
         keep(&mut left, |path| path.attributes.cluster_list().count());
-        keep(&mut left, |path| self.peer_of(path).map(|peer| peer.session.peer_addr));
+        keep(&mut left, |path| {
+            self.peer_of(path).map(|peer| peer.session.peer_addr)
+        });
         keep(&mut left, |path| path.origin);
         left.first().copied()
     }
@@ -79,8 +95,10 @@ impl Model {
             }
             let sent = if nlri.family() == Family::IPV4_RTC {
                 // RFC 4684 section 3.2: the best of those that may go there.
-                let eligible: Vec<_> =
-                    paths.iter().filter(|path| self.form(target, nlri, path).is_some()).collect();
+                let eligible: Vec<_> = paths
+                    .iter()
+                    .filter(|path| self.form(target, nlri, path).is_some())
+                    .collect();
                 self.best_among(nlri, eligible)
             } else {
                 self.best(nlri)
@@ -103,19 +121,25 @@ impl Model {
         if !is_asked {
             return;
         }
-        let own = Attributes::builder().local_pref(100).next_hop(LOCAL_ADDR).build();
+        let own = Attributes::builder()
+            .local_pref(100)
+            .next_hop(LOCAL_ADDR)
+            .build();
         let nlri = Nlri::Rtc(RtMembership::DEFAULT);
-        // It stands among the paths that this node originates, with the highest number.
+        // It stands among the paths that this node originates, as one of the node itself.
         let locals = self.paths.get(&nlri).into_iter().flatten();
         let locals = locals.filter(|path| matches!(path.origin, PathOrigin::Local(_)));
         let own_path = ModelPath {
-            origin: PathOrigin::Local(u32::MAX),
+            origin: PathOrigin::Local(0),
             data: PathData::default(),
             attributes: own.clone(),
             stale: false,
         };
         let sendable = locals.filter(|path| {
-            !path.attributes.communities().any(|community| community == 0xffff_ff02)
+            !path
+                .attributes
+                .communities()
+                .any(|community| community == 0xffff_ff02)
         });
         let best = self.best_among(&nlri, sendable.chain([&own_path]).collect());
         if best.is_some_and(|path| path.origin == own_path.origin) {
@@ -128,8 +152,10 @@ impl Model {
         let family = nlri.family();
         let peer = &self.peers[&target];
         let role = peer.session.role;
-        let (to_client, to_other_as) =
-            (role == PeerRole::RouteReflectorClient, role == PeerRole::Ebgp);
+        let (to_client, to_other_as) = (
+            role == PeerRole::RouteReflectorClient,
+            role == PeerRole::Ebgp,
+        );
         let communities: Vec<u32> = path.attributes.communities().collect();
         let is_membership = family == Family::IPV4_RTC;
         let from = self.role_of(path);
@@ -151,39 +177,56 @@ impl Model {
             };
             let med = path.attributes.med().filter(|_| from.is_none());
             let builder = builder.prepend(LOCAL_AS).local_pref(None).med(med);
-            let builder = builder.originator_id(None).clear_cluster_list().next_hop(next_hop);
+            let builder = builder
+                .originator_id(None)
+                .clear_cluster_list()
+                .next_hop(next_hop);
             return Some(builder.build());
         }
         let builder = builder.local_pref(path.attributes.local_pref().unwrap_or(100));
         let builder = match from {
             None | Some(PeerRole::Ebgp) => builder,
             Some(PeerRole::Ibgp) if !to_client => return None,
-            Some(_) if is_membership && to_client => {
-                builder.originator_id(ROUTER_ID).prepend_cluster(CLUSTER_ID).next_hop(LOCAL_ADDR)
-            }
+            Some(_) if is_membership && to_client => builder
+                .originator_id(ROUTER_ID)
+                .prepend_cluster(CLUSTER_ID)
+                .next_hop(LOCAL_ADDR),
             Some(_) => {
-                let originator =
-                    path.attributes.originator_id().unwrap_or_else(|| self.router_id(path));
+                let originator = path
+                    .attributes
+                    .originator_id()
+                    .unwrap_or_else(|| self.router_id(path));
                 if originator == peer.session.peer_router_id {
                     return None;
                 }
-                builder.originator_id(originator).prepend_cluster(CLUSTER_ID)
+                builder
+                    .originator_id(originator)
+                    .prepend_cluster(CLUSTER_ID)
             }
         };
         Some(builder.build())
     }
 
     fn is_wanted(&self, target: PeerId, path: &ModelPath) -> bool {
-        if !self.peers[&target].session.families.contains(&Family::IPV4_RTC) {
+        if !self.peers[&target]
+            .session
+            .families
+            .contains(&Family::IPV4_RTC)
+        {
             return true;
         }
         let asked = |membership: &RtMembership| {
             membership.is_default()
-                || path.attributes.route_targets().any(|rt| membership.covers(rt))
+                || path
+                    .attributes
+                    .route_targets()
+                    .any(|rt| membership.covers(rt))
         };
         self.paths.iter().any(|(nlri, paths)| {
             matches!(nlri, Nlri::Rtc(membership) if asked(membership))
-                && paths.iter().any(|path| path.origin == PathOrigin::Peer(target))
+                && paths
+                    .iter()
+                    .any(|path| path.origin == PathOrigin::Peer(target))
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The model, and the steps that go to model and RIB alike.
 
+#![allow(clippy::unwrap_used)] // what fails here fails the test
+
 mod expected;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,11 @@ use chanter_types::{Asn, Instant};
 use crate::rib_support::{self, CLUSTER_ID, LOCAL_AS, Net, ROUTER_ID, nlri, rt};
 
 const ALL: &[Family] = &Family::SUPPORTED;
-const PLAIN: &[Family] = &[Family::IPV4_UNICAST, Family::IPV6_UNICAST, Family::L2VPN_EVPN];
+const PLAIN: &[Family] = &[
+    Family::IPV4_UNICAST,
+    Family::IPV6_UNICAST,
+    Family::L2VPN_EVPN,
+];
 
 /// Peers by role and families; the number of a peer is its place and one.
 pub(crate) const PEERS: [(PeerRole, &[Family]); 6] = [
@@ -81,11 +87,13 @@ impl SetSpec {
         builder = builder.origin([Origin::Igp, Origin::Incomplete][usize::from(self.origin)]);
         for (bit, text) in ["64512:1", "64512:2", "64513:3"].into_iter().enumerate() {
             if self.rts >> bit & 1 == 1 {
-                builder = builder.push_extended_community(ExtendedCommunity::route_target(rt(text)));
+                builder =
+                    builder.push_extended_community(ExtendedCommunity::route_target(rt(text)));
             }
         }
         if self.mobility > 0 {
-            let community = ExtendedCommunity::mac_mobility(self.mobility == 2, self.mobility.into());
+            let community =
+                ExtendedCommunity::mac_mobility(self.mobility == 2, self.mobility.into());
             builder = builder.push_extended_community(community);
         }
         match self.community {
@@ -101,7 +109,11 @@ impl SetSpec {
             builder = builder.local_pref(values[usize::from(self.local_pref)]);
             match self.loops {
                 1 => builder = builder.originator_id(ROUTER_ID),
-                2 => builder = builder.originator_id(rib_support::router_id(9)).prepend_cluster(CLUSTER_ID),
+                2 => {
+                    builder = builder
+                        .originator_id(rib_support::router_id(9))
+                        .prepend_cluster(CLUSTER_ID)
+                }
                 3 => builder = builder.originator_id(rib_support::router_id(2)),
                 4 => {
                     builder = builder
@@ -171,7 +183,10 @@ impl Model {
     }
 
     pub(crate) fn of_peer(&self, peer: PeerId, family: Family) -> Vec<&ModelPath> {
-        let tables = self.paths.iter().filter(|(nlri, _)| nlri.family() == family);
+        let tables = self
+            .paths
+            .iter()
+            .filter(|(nlri, _)| nlri.family() == family);
         tables
             .flat_map(|(_, paths)| paths)
             .filter(|path| path.origin == PathOrigin::Peer(peer))
@@ -190,9 +205,17 @@ const RESTART_SECS: u64 = 30;
 
 impl Harness {
     pub(crate) fn new(reflect: bool) -> Self {
-        let model = Model { reflect, ..Model::default() };
+        let model = Model {
+            reflect,
+            ..Model::default()
+        };
         let net = Net::new(rib_support::config(reflect));
-        let mut harness = Harness { net, model, pool: destinations(), imported: BTreeMap::new() };
+        let mut harness = Harness {
+            net,
+            model,
+            pool: destinations(),
+            imported: BTreeMap::new(),
+        };
         for peer in 0..PEERS.len() - 1 {
             harness.up(peer, false);
         }
@@ -200,7 +223,10 @@ impl Harness {
     }
 
     fn established(&self, place: usize) -> bool {
-        self.model.peers.get(&id(place)).is_some_and(|peer| peer.established)
+        self.model
+            .peers
+            .get(&id(place))
+            .is_some_and(|peer| peer.established)
     }
 
     pub(crate) fn reach(&mut self, place: usize, destination: usize, set: &SetSpec) {
@@ -214,14 +240,24 @@ impl Harness {
         let is_taken = state.session.families.contains(&nlri.family())
             && !attributes.as_path().contains(LOCAL_AS)
             && attributes.originator_id() != Some(ROUTER_ID)
-            && !attributes.cluster_list().any(|cluster| cluster == CLUSTER_ID);
+            && !attributes
+                .cluster_list()
+                .any(|cluster| cluster == CLUSTER_ID);
         let data = set.data(&nlri);
         let mut batch = chanter_bgp::UpdateBatch::new();
         batch.reach(nlri.clone(), data, attributes.clone());
         self.net.rib.apply(peer, batch, self.net.now);
         let origin = PathOrigin::Peer(peer);
         if is_taken {
-            self.model.put(&nlri, ModelPath { origin, data, attributes, stale: false });
+            self.model.put(
+                &nlri,
+                ModelPath {
+                    origin,
+                    data,
+                    attributes,
+                    stale: false,
+                },
+            );
         } else {
             self.model.take(&nlri, origin);
         }
@@ -239,9 +275,19 @@ impl Harness {
         let nlri = self.pool[destination].clone();
         let data = set.data(&nlri);
         let attributes = set.build(false, &nlri);
-        self.net.rib.originate(number, nlri.clone(), data, &attributes, self.net.now);
+        self.net
+            .rib
+            .originate(number, nlri.clone(), data, &attributes, self.net.now);
         let origin = PathOrigin::Local(number);
-        self.model.put(&nlri, ModelPath { origin, data, attributes, stale: false });
+        self.model.put(
+            &nlri,
+            ModelPath {
+                origin,
+                data,
+                attributes,
+                stale: false,
+            },
+        );
     }
 
     pub(crate) fn unoriginate(&mut self, number: u32, destination: usize) {
@@ -267,33 +313,61 @@ impl Harness {
             .model
             .take_where(|nlri, path| path.origin == origin && !kept.contains(&nlri.family()));
         assert_eq!(self.net.up_as(number, session.clone()), gone);
-        self.model.peers.insert(id(place), ModelPeer { session, established: true });
+        self.model.peers.insert(
+            id(place),
+            ModelPeer {
+                session,
+                established: true,
+            },
+        );
     }
 
     pub(crate) fn down(&mut self, place: usize, retain: bool) {
         if !self.established(place) {
             return;
         }
-        let kept: Vec<Family> = if retain { PEERS[place].1[1..].to_vec() } else { Vec::new() };
+        let kept: Vec<Family> = if retain {
+            PEERS[place].1[1..].to_vec()
+        } else {
+            Vec::new()
+        };
         let origin = PathOrigin::Peer(id(place));
         self.model.take_where(|nlri, path| {
             path.origin == origin && (path.stale || !kept.contains(&nlri.family()))
         });
         let mut stale = 0;
-        for path in self.model.paths.values_mut().flatten().filter(|path| path.origin == origin) {
+        for path in self
+            .model
+            .paths
+            .values_mut()
+            .flatten()
+            .filter(|path| path.origin == origin)
+        {
             path.stale = true;
             stale += 1;
         }
         let until = self.net.now + std::time::Duration::from_secs(RESTART_SECS);
-        assert_eq!(self.net.rib.peer_down(id(place), &kept, until, self.net.now), stale);
+        assert_eq!(
+            self.net
+                .rib
+                .peer_down(id(place), &kept, until, self.net.now),
+            stale
+        );
         if let Some(peer) = self.model.peers.get_mut(&id(place)) {
             peer.established = false;
         }
-        self.net.received.entry(id(place)).and_modify(|received| *received = Default::default());
+        self.net
+            .received
+            .entry(id(place))
+            .and_modify(|received| *received = Default::default());
     }
 
     pub(crate) fn end_of_rib(&mut self, place: usize, family: usize) {
-        let Some(family) = PEERS[place].1.get(family).filter(|_| self.established(place)) else {
+        let Some(family) = PEERS[place]
+            .1
+            .get(family)
+            .filter(|_| self.established(place))
+        else {
             return;
         };
         let origin = PathOrigin::Peer(id(place));
@@ -311,10 +385,20 @@ impl Harness {
 
     pub(crate) fn expire(&mut self) {
         self.net.now = self.net.now + std::time::Duration::from_secs(RESTART_SECS + 1);
-        let gone: usize =
-            self.net.rib.expire_stale(self.net.now).into_iter().map(|(_, count)| count).sum();
+        let gone: usize = self
+            .net
+            .rib
+            .expire_stale(self.net.now)
+            .into_iter()
+            .map(|(_, count)| count)
+            .sum();
         assert_eq!(self.model.take_where(|_, path| path.stale), gone);
-        assert!(self.net.rib.next_deadline().is_none_or(|at: Instant| at > self.net.now));
+        assert!(
+            self.net
+                .rib
+                .next_deadline()
+                .is_none_or(|at: Instant| at > self.net.now)
+        );
     }
 
     pub(crate) fn pull(&mut self, place: usize, budget: usize) -> bool {
@@ -344,8 +428,14 @@ impl Harness {
                 continue;
             };
             let exported = self.net.rib.exported(id(place), at).ok();
-            assert_eq!(exported, expected.get(nlri).map(|(_, attributes)| attributes.clone()));
-            assert_eq!(self.net.rib.is_advertised(id(place), at), expected.contains_key(nlri));
+            assert_eq!(
+                exported,
+                expected.get(nlri).map(|(_, attributes)| attributes.clone())
+            );
+            assert_eq!(
+                self.net.rib.is_advertised(id(place), at),
+                expected.contains_key(nlri)
+            );
         }
     }
 
@@ -353,21 +443,32 @@ impl Harness {
         for nlri in &self.pool {
             let at = self.net.rib.lookup(nlri);
             // The default membership of a reflector is not the model's.
-            let is_default = self.model.reflect && *nlri == Nlri::Rtc(chanter_bgp::RtMembership::DEFAULT);
+            let is_default =
+                self.model.reflect && *nlri == Nlri::Rtc(chanter_bgp::RtMembership::DEFAULT);
             let expected = self.model.best(nlri);
             if is_default {
                 continue;
             }
-            let shown = at.map(|at| self.net.rib.destination(at).paths()).unwrap_or_default();
+            let shown = at
+                .map(|at| self.net.rib.destination(at).paths())
+                .unwrap_or_default();
             let best = shown.first().map(|(path, _)| path.origin);
             assert_eq!(best, expected.map(|path| path.origin), "{nlri}");
             let count = self.model.paths.get(nlri).map_or(0, Vec::len);
             assert_eq!(shown.len(), count, "{nlri}");
-            assert!(shown.iter().skip(1).all(|(_, reason)| reason.is_some()), "{nlri}");
+            assert!(
+                shown.iter().skip(1).all(|(_, reason)| reason.is_some()),
+                "{nlri}"
+            );
             for (path, _) in shown {
-                let model = self.model.paths[nlri].iter().find(|model| model.origin == path.origin);
+                let model = self.model.paths[nlri]
+                    .iter()
+                    .find(|model| model.origin == path.origin);
                 let model = model.unwrap();
-                assert_eq!((&model.attributes, model.data), (path.attributes, path.data));
+                assert_eq!(
+                    (&model.attributes, model.data),
+                    (path.attributes, path.data)
+                );
                 assert_eq!(model.stale, path.stale);
             }
         }
@@ -386,7 +487,11 @@ impl Harness {
         }
         for summary in self.net.rib.summary() {
             let own = usize::from(self.model.reflect && summary.family == Family::IPV4_RTC);
-            let tables = self.model.paths.iter().filter(|(nlri, _)| nlri.family() == summary.family);
+            let tables = self
+                .model
+                .paths
+                .iter()
+                .filter(|(nlri, _)| nlri.family() == summary.family);
             let paths: usize = tables.map(|(_, paths)| paths.len()).sum();
             assert_eq!(summary.paths, paths + own, "{}", summary.family);
         }
@@ -405,8 +510,9 @@ impl Harness {
         let mut imported: Vec<_> = self.imported.values().collect();
         imported.sort();
         let paths = self.model.paths.keys();
-        let expected: Vec<_> =
-            paths.filter(|nlri| nlri.family() == Family::L2VPN_EVPN).collect();
+        let expected: Vec<_> = paths
+            .filter(|nlri| nlri.family() == Family::L2VPN_EVPN)
+            .collect();
         assert_eq!(imported, expected);
     }
 
@@ -414,19 +520,34 @@ impl Harness {
         let rib = &self.net.rib;
         let evpn = Family::L2VPN_EVPN;
         let names = |found: Vec<DestRef>| -> Vec<Nlri> {
-            let mut names: Vec<_> =
-                found.into_iter().filter_map(|at| rib.destination(at).nlri()).collect();
+            let mut names: Vec<_> = found
+                .into_iter()
+                .filter_map(|at| rib.destination(at).nlri())
+                .collect();
             names.sort();
             names
         };
-        let tables = || self.model.paths.iter().filter(|(nlri, _)| nlri.family() == evpn);
+        let tables = || {
+            self.model
+                .paths
+                .iter()
+                .filter(|(nlri, _)| nlri.family() == evpn)
+        };
         for text in ["64512:1", "64512:2", "64513:3"] {
-            let has = |path: &ModelPath| path.attributes.route_targets().any(|other| other == rt(text));
+            let has = |path: &ModelPath| {
+                path.attributes
+                    .route_targets()
+                    .any(|other| other == rt(text))
+            };
             let expected = tables().filter(|(_, paths)| paths.iter().any(has));
             let found = names(rib.destinations_with_rt(evpn, rt(text)).collect());
             assert!(found.iter().eq(expected.map(|(nlri, _)| nlri)), "{text}");
         }
-        for mac in ["02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"] {
+        for mac in [
+            "02:00:00:00:00:01",
+            "02:00:00:00:00:02",
+            "02:00:00:00:00:03",
+        ] {
             let expected = tables().filter(|(nlri, _)| nlri.to_string().contains(mac));
             let found = names(rib.destinations_with_mac(mac.parse().unwrap()).collect());
             assert!(found.iter().eq(expected.map(|(nlri, _)| nlri)), "{mac}");

@@ -1,7 +1,7 @@
 //! Peers for tests of the RIB: what they send is handed over decoded, what they are sent is decoded
 //! by the codec into a table as a real peer would keep it.
 
-#![allow(dead_code)] // each test uses a part
+#![allow(dead_code, clippy::unwrap_used)] // each test uses a part; what fails here fails the test
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,12 +14,22 @@ use chanter_bgp::{
 use chanter_engine::rib::{Rib, RibConfig};
 use chanter_engine::{PeerId, PeerRole, SessionInfo};
 use chanter_types::{Asn, Instant, RouteTarget};
+use proptest::test_runner::{Config as ProptestConfig, FileFailurePersistence};
 
 pub(crate) const LOCAL_AS: Asn = Asn(64512);
 pub(crate) const ROUTER_ID: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 100);
 pub(crate) const CLUSTER_ID: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 200);
 pub(crate) const LOCAL_ADDR: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100));
 pub(crate) const MEMBERSHIP_WAIT: Duration = Duration::from_secs(10);
+
+/// Cases that failed are kept beside the test.
+pub(crate) fn proptest_config() -> ProptestConfig {
+    let persistence = FileFailurePersistence::WithSource("regressions");
+    ProptestConfig {
+        failure_persistence: Some(Box::new(persistence)),
+        ..ProptestConfig::default()
+    }
+}
 
 pub(crate) fn at(secs: u64) -> Instant {
     Instant::from_secs(secs)
@@ -43,7 +53,11 @@ pub(crate) fn session(number: u32, role: PeerRole, families: &[Family]) -> Sessi
     SessionInfo {
         peer_addr: IpAddr::V4(Ipv4Addr::new(192, 0, 2, number as u8)),
         local_addr: LOCAL_ADDR,
-        peer_as: if role == PeerRole::Ebgp { Asn(65000 + number) } else { LOCAL_AS },
+        peer_as: if role == PeerRole::Ebgp {
+            Asn(65000 + number)
+        } else {
+            LOCAL_AS
+        },
         local_as: LOCAL_AS,
         peer_router_id: router_id(number),
         role,
@@ -64,7 +78,9 @@ pub(crate) fn rt(text: &str) -> RouteTarget {
 }
 
 pub(crate) fn mac_ip(number: u8, rd: u8) -> Nlri {
-    nlri(&format!("[2]:[0]:[48]:[02:00:00:00:00:{number:02x}]:[32]:[10.1.0.{number}] rd 10.0.0.1:{rd}"))
+    nlri(&format!(
+        "[2]:[0]:[48]:[02:00:00:00:00:{number:02x}]:[32]:[10.1.0.{number}] rd 10.0.0.1:{rd}"
+    ))
 }
 
 /// Attributes as an ordinary peer sends them.
@@ -118,7 +134,11 @@ impl Received {
     fn take_batch(&mut self, batch: &UpdateBatch) {
         for event in &batch.events {
             match event {
-                RouteEvent::Reach { nlri, data, attributes } => {
+                RouteEvent::Reach {
+                    nlri,
+                    data,
+                    attributes,
+                } => {
                     self.reaches += 1;
                     let attributes = batch.attributes(*attributes).unwrap().clone();
                     self.routes.insert(nlri.clone(), (*data, attributes));

@@ -32,7 +32,9 @@ impl<K: Key> Table<K> {
             Some(index) => index,
             None => self.create(digest, key),
         };
-        let old = self.has_path_from(index, new.source).then(|| self.path_from(index, new.source));
+        let old = self
+            .has_path_from(index, new.source)
+            .then(|| self.path_from(index, new.source));
         match old.flatten() {
             Some(path) => {
                 self.replace(peers, index, path, &new, now);
@@ -47,7 +49,10 @@ impl<K: Key> Table<K> {
 
     /// Takes the path of a source out; returns whether there was one.
     pub(in crate::rib) fn withdraw(&mut self, peers: &Peers, source: Source, key: &K) -> bool {
-        let Some(index) = self.find(key).filter(|index| self.has_path_from(*index, source)) else {
+        let Some(index) = self
+            .find(key)
+            .filter(|index| self.has_path_from(*index, source))
+        else {
             return false;
         };
         let path = self.path_from(index, source);
@@ -59,7 +64,9 @@ impl<K: Key> Table<K> {
 
     fn has_path_from(&self, index: u32, source: Source) -> bool {
         match source.slot() {
-            Some(slot) => self.peer(slot).is_some_and(|peer| peer.received.contains(index)),
+            Some(slot) => self
+                .peer(slot)
+                .is_some_and(|peer| peer.received.contains(index)),
             None => self.local.contains(index),
         }
     }
@@ -134,7 +141,10 @@ impl<K: Key> Table<K> {
             }
             None => {
                 self.local_paths -= 1;
-                if !self.paths_of(index).any(|path| self.paths[path].source.is_local()) {
+                if !self
+                    .paths_of(index)
+                    .any(|path| self.paths[path].source.is_local())
+                {
                     self.local.remove(index);
                 }
             }
@@ -179,7 +189,11 @@ impl<K: Key> Table<K> {
         }
         let numbers = self.attrs[set].rts.clone();
         for number in numbers {
-            let has = |path: u32| self.attrs[self.paths[path].attributes].rts.contains(&number);
+            let has = |path: u32| {
+                self.attrs[self.paths[path].attributes]
+                    .rts
+                    .contains(&number)
+            };
             let is_left = self.paths_of(index).any(has);
             if !is_left {
                 self.rts.remove_destination(number, index);
@@ -246,6 +260,7 @@ impl<K: Key> Table<K> {
             .chain([&mut self.pipe.cursor])
             .collect();
         let dests = &mut self.dests;
-        self.journal.squeeze(cursors, |index, position| dests[index].journal = position);
+        self.journal
+            .squeeze(cursors, |index, position| dests[index].journal = position);
     }
 }

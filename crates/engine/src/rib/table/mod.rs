@@ -33,6 +33,11 @@ pub(super) use pull::{Pull, Window};
 /// The journal position of a destination that is not in it yet.
 const UNWRITTEN: u32 = NONE - 1;
 
+/// A digest as the hash table wants it, which looks at the highest and at the lowest bits.
+fn spread(digest: u32) -> u64 {
+    u64::from(digest).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 #[derive(Debug)]
 struct Dest<K> {
     key: K,
@@ -46,7 +51,12 @@ struct Dest<K> {
 
 impl<K: Key> Slot for Dest<K> {
     fn vacant(next_free: u32) -> Self {
-        Dest { key: K::vacant(), head: next_free, journal: NONE, holders: 0 }
+        Dest {
+            key: K::vacant(),
+            head: next_free,
+            journal: NONE,
+            holders: 0,
+        }
     }
 
     fn next_free(&self) -> Option<u32> {
@@ -95,7 +105,8 @@ struct Pipe {
 pub(super) struct Table<K: Key> {
     dests: Slab<Dest<K>>,
     paths: Slab<Path<K::Data>>,
-    by_key: HashTable<u32>,
+    /// Destinations with the digests of their keys, so that growing does not visit them.
+    by_key: HashTable<(u32, u32)>,
     attrs: AttrStore,
     rts: RtIndex,
     macs: MacIndex,
@@ -168,15 +179,21 @@ impl<K: Key> Table<K> {
         self.find_by_digest(key.digest(), key)
     }
 
-    fn find_by_digest(&self, digest: u64, key: &K) -> Option<u32> {
-        self.by_key.find(digest, |index| self.dests[*index].key == *key).copied()
+    fn find_by_digest(&self, digest: u32, key: &K) -> Option<u32> {
+        let is_it = |entry: &(u32, u32)| entry.0 == digest && self.dests[entry.1].key == *key;
+        self.by_key.find(spread(digest), is_it).map(|entry| entry.1)
     }
 
-    fn create(&mut self, digest: u64, key: K) -> u32 {
+    fn create(&mut self, digest: u32, key: K) -> u32 {
         let mac = key.mac();
-        let index = self.dests.insert(Dest { key, head: NONE, journal: UNWRITTEN, holders: 0 });
-        let dests = &self.dests;
-        self.by_key.insert_unique(digest, index, |index| dests[*index].key.digest());
+        let index = self.dests.insert(Dest {
+            key,
+            head: NONE,
+            journal: UNWRITTEN,
+            holders: 0,
+        });
+        self.by_key
+            .insert_unique(spread(digest), (digest, index), |entry| spread(entry.0));
         if let Some(mac) = mac {
             self.macs.insert(mac, index);
         }
@@ -191,14 +208,18 @@ impl<K: Key> Table<K> {
         if dest.journal != UNWRITTEN {
             self.journal.erase(dest.journal);
         }
-        if let Ok(entry) = self.by_key.find_entry(dest.key.digest(), |other| *other == index) {
+        let digest = dest.key.digest();
+        if let Ok(entry) = self
+            .by_key
+            .find_entry(spread(digest), |entry| entry.1 == index)
+        {
             entry.remove();
         }
         if dest.key.mac().is_some() {
             self.macs.remove(index);
         }
         if self.dests.used() == 0 {
-            self.by_key.shrink_to(0, |_| 0);
+            self.by_key.shrink_to(0, |entry| spread(entry.0));
         }
     }
 
@@ -220,7 +241,8 @@ impl<K: Key> Table<K> {
     }
 
     fn path_from(&self, index: u32, source: Source) -> Option<u32> {
-        self.paths_of(index).find(|path| self.paths[*path].source == source)
+        self.paths_of(index)
+            .find(|path| self.paths[*path].source == source)
     }
 
     /// The attribute set of the best path.

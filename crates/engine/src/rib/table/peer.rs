@@ -44,7 +44,9 @@ pub(super) struct PeerTable {
 
 impl PeerTable {
     pub(super) fn is_pushed(&self) -> bool {
-        self.export.as_ref().is_some_and(|export| export.feed == Feed::Pushed)
+        self.export
+            .as_ref()
+            .is_some_and(|export| export.feed == Feed::Pushed)
     }
 
     pub(super) fn cursor_mut(&mut self) -> Option<&mut u32> {
@@ -110,9 +112,15 @@ impl<K: Key> Table<K> {
         PeerCounts {
             received: peer.received.len(),
             stale: peer.stale as usize,
-            advertised: peer.export.as_ref().map_or(0, |export| export.advertised.len()),
+            advertised: peer
+                .export
+                .as_ref()
+                .map_or(0, |export| export.advertised.len()),
             end_of_rib_received: peer.end_of_rib_received,
-            end_of_rib_sent: peer.export.as_ref().is_some_and(|export| export.end_of_rib_sent),
+            end_of_rib_sent: peer
+                .export
+                .as_ref()
+                .is_some_and(|export| export.end_of_rib_sent),
         }
     }
 
@@ -162,7 +170,10 @@ impl<K: Key> Table<K> {
         if !K::BY_ROUTE_TARGET {
             return self.local.clone();
         }
-        let sets = peer.wanted.single().filter_map(|rt| self.rts.destinations(rt));
+        let sets = peer
+            .wanted
+            .single()
+            .filter_map(|rt| self.rts.destinations(rt));
         sets.flat_map(IndexSet::iter).collect()
     }
 
@@ -263,8 +274,9 @@ impl<K: Key> Table<K> {
             Feed::Journal(cursor) if !peer.wanted.has_prefixes() => {
                 export.feed = Feed::Pushed;
                 let advertised = export.advertised.clone();
-                let unread: Vec<u32> =
-                    (cursor..end).filter_map(|position| self.journal.get(position)).collect();
+                let unread: Vec<u32> = (cursor..end)
+                    .filter_map(|position| self.journal.get(position))
+                    .collect();
                 for rt in peer.wanted.single() {
                     self.rts.subscribe(slot, rt);
                 }

@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
-use super::peer::Feed;
 use super::Table;
+use super::peer::Feed;
 use crate::rib::best::Candidate;
 use crate::rib::chunked::NONE;
 use crate::rib::key::Key;
@@ -20,8 +20,7 @@ use crate::rib::verdict::{ExportRules, Form, NotExported};
 
 /// So many destinations at most are put together at a time.
 const WINDOW_MAX: usize = 1024;
-/// About what one route and one more attribute set take in octets, to end a window in time.
-const ROUTE_LEN: usize = 32;
+/// About what one more attribute set takes in octets, to end a window in time.
 const GROUP_LEN: usize = 128;
 
 /// Routes with one attribute set from one source.
@@ -61,8 +60,8 @@ impl Window {
     }
 
     /// About how many octets it will take.
-    fn len(&self) -> usize {
-        (self.entries.len() + self.withdrawn.len()) * ROUTE_LEN + self.groups.len() * GROUP_LEN
+    fn len(&self, nlri_len: usize) -> usize {
+        (self.entries.len() + self.withdrawn.len()) * nlri_len + self.groups.len() * GROUP_LEN
     }
 
     fn is_full(&self) -> bool {
@@ -99,7 +98,7 @@ impl<K: Key> Table<K> {
             }
             pull.window.clear();
             self.look_at(pull, first);
-            while !pull.window.is_full() && out.len() + pull.window.len() < limit {
+            while !pull.window.is_full() && out.len() + pull.window.len(K::NLRI_LEN) < limit {
                 let Some(index) = self.next_waiting(pull.slot) else {
                     break;
                 };
@@ -119,7 +118,10 @@ impl<K: Key> Table<K> {
         let export = peer.export.as_mut()?;
         while !export.pending.is_empty() {
             let from = export.pending_from;
-            let next = export.pending.next(from).or_else(|| export.pending.next(0))?;
+            let next = export
+                .pending
+                .next(from)
+                .or_else(|| export.pending.next(0))?;
             export.pending.remove(next);
             export.pending_from = next.wrapping_add(1);
             // It may be gone, or stand in the part of the journal that is yet to be read.
@@ -176,7 +178,9 @@ impl<K: Key> Table<K> {
     /// The path that goes to the peer, if one does, and the group to which it belongs.
     fn choose(&self, pull: &mut Pull<'_>, index: u32) -> Option<(u32, u32)> {
         let path = if K::SELECTED_PER_PEER {
-            self.best_for(pull.peers, pull.rules, pull.slot, index).ok()?.0
+            self.best_for(pull.peers, pull.rules, pull.slot, index)
+                .ok()?
+                .0
         } else {
             Some(self.dests[index].head).filter(|head| *head != NONE)?
         };
@@ -196,10 +200,18 @@ impl<K: Key> Table<K> {
             return *group;
         }
         let set = &self.attrs[key.0];
-        let form = pull.rules.judge(pull.peers, pull.slot, K::FAMILY, key.1, set);
-        let attributes = form.ok().map(|form| pull.transforms.apply(K::FAMILY, set, form));
+        let form = pull
+            .rules
+            .judge(pull.peers, pull.slot, K::FAMILY, key.1, set);
+        let attributes = form
+            .ok()
+            .map(|form| pull.transforms.apply(K::FAMILY, set, form));
         let group = pull.window.groups.len() as u32;
-        pull.window.groups.push(Group { attributes, first: NONE, last: NONE });
+        pull.window.groups.push(Group {
+            attributes,
+            first: NONE,
+            last: NONE,
+        });
         pull.window.by_set.insert(key, group);
         group
     }
@@ -216,17 +228,23 @@ impl<K: Key> Table<K> {
         let judge = |path: u32| {
             let node = &self.paths[path];
             let set = &self.attrs[node.attributes];
-            rules.judge(peers, slot, K::FAMILY, node.source, set).map(|form| (path, form))
+            rules
+                .judge(peers, slot, K::FAMILY, node.source, set)
+                .map(|form| (path, form))
         };
         let head = Some(self.dests[index].head).filter(|head| *head != NONE);
         let verdict = judge(head.ok_or(NotExported::NoPath)?);
         if verdict.is_ok() || !K::SELECTED_PER_PEER {
             return verdict;
         }
-        let eligible: SmallVec<[(u32, Form); 8]> =
-            self.paths_of(index).filter_map(|path| judge(path).ok()).collect();
-        let candidates: SmallVec<[Candidate<'_>; 8]> =
-            eligible.iter().map(|(path, _)| self.candidate(*path)).collect();
+        let eligible: SmallVec<[(u32, Form); 8]> = self
+            .paths_of(index)
+            .filter_map(|path| judge(path).ok())
+            .collect();
+        let candidates: SmallVec<[Candidate<'_>; 8]> = eligible
+            .iter()
+            .map(|(path, _)| self.candidate(*path))
+            .collect();
         if candidates.is_empty() {
             return verdict;
         }
@@ -240,7 +258,10 @@ impl<K: Key> Table<K> {
         let window = &mut *pull.window;
         if !window.withdrawn.is_empty() {
             // What the NLRI carries beside its key does not count in a withdrawal.
-            let routes = window.withdrawn.iter().map(|nlri| (nlri, PathData::default()));
+            let routes = window
+                .withdrawn
+                .iter()
+                .map(|nlri| (nlri, PathData::default()));
             writer.withdraw(K::FAMILY, routes);
         }
         for group in &window.groups {
@@ -252,7 +273,9 @@ impl<K: Key> Table<K> {
             while at != NONE {
                 let entry = window.entries[at as usize];
                 let data = K::unpack(self.paths[entry.path].data);
-                window.routes.push((self.dests[entry.index].key.to_nlri(), data));
+                window
+                    .routes
+                    .push((self.dests[entry.index].key.to_nlri(), data));
                 at = entry.next;
             }
             let routes = window.routes.iter().map(|(nlri, data)| (nlri, *data));
@@ -309,7 +332,11 @@ impl Window {
 
     fn push(&mut self, group: u32, index: u32, path: u32) {
         let place = self.entries.len() as u32;
-        self.entries.push(Entry { index, path, next: NONE });
+        self.entries.push(Entry {
+            index,
+            path,
+            next: NONE,
+        });
         let group = &mut self.groups[group as usize];
         match group.last {
             NONE => group.first = place,

@@ -29,7 +29,10 @@ impl<K: Key> Table<K> {
     }
 
     pub(super) fn selection<'a>(&self, peers: &'a Peers, index: u32) -> Selection<'a> {
-        Selection { peers, mobility: self.dests[index].key.mac().is_some() }
+        Selection {
+            peers,
+            mobility: self.dests[index].key.mac().is_some(),
+        }
     }
 
     /// Brings the best path to the front, and says whether it is another or differs.
@@ -74,7 +77,8 @@ impl<K: Key> Table<K> {
     /// Whether `path` is better than the best path.
     fn is_better(&self, peers: &Peers, index: u32, path: u32) -> bool {
         let best = self.candidate(self.dests[index].head);
-        self.selection(peers, index).is_better(&self.candidate(path), &best)
+        self.selection(peers, index)
+            .is_better(&self.candidate(path), &best)
     }
 
     /// Returns whether another path is the best now.
@@ -110,7 +114,9 @@ impl<K: Key> Table<K> {
             self.dests[index].head = next;
             return true;
         }
-        let previous = self.paths_of(index).find(|other| self.paths[*other].next == path);
+        let previous = self
+            .paths_of(index)
+            .find(|other| self.paths[*other].next == path);
         if let Some(previous) = previous {
             self.paths[previous].next = next;
         }

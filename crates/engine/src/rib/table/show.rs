@@ -6,11 +6,11 @@ use chanter_bgp::Nlri;
 use chanter_types::{MacAddr, RouteTarget};
 
 use super::Table;
+use crate::rib::PathRef;
 use crate::rib::best::{Candidate, LossReason};
 use crate::rib::chunked::NONE;
 use crate::rib::key::Key;
 use crate::rib::peers::Peers;
-use crate::rib::PathRef;
 
 impl<K: Key> Table<K> {
     pub(in crate::rib) fn nlri(&self, index: u32) -> Option<Nlri> {
@@ -27,8 +27,10 @@ impl<K: Key> Table<K> {
         if !self.best_is_local(index) {
             return Some(best);
         }
-        let paths: Vec<u32> =
-            self.paths_of(index).filter(|path| !self.paths[*path].source.is_local()).collect();
+        let paths: Vec<u32> = self
+            .paths_of(index)
+            .filter(|path| !self.paths[*path].source.is_local())
+            .collect();
         let candidates: Vec<Candidate<'_>> =
             paths.iter().map(|path| self.candidate(*path)).collect();
         let place = self.selection(peers, index).best(&candidates);
@@ -59,7 +61,11 @@ impl<K: Key> Table<K> {
         let candidates: Vec<Candidate<'_>> =
             paths.iter().map(|path| self.candidate(*path)).collect();
         let reasons = self.selection(peers, index).reasons(&candidates, 0);
-        paths.iter().map(|path| self.path_ref(peers, *path)).zip(reasons).collect()
+        paths
+            .iter()
+            .map(|path| self.path_ref(peers, *path))
+            .zip(reasons)
+            .collect()
     }
 
     /// Destinations with a path, by index, from `from` on; `concerns` picks among them.
@@ -80,7 +86,8 @@ impl<K: Key> Table<K> {
     }
 
     pub(in crate::rib) fn is_advertised(&self, slot: u32, index: u32) -> bool {
-        self.export_of(slot).is_some_and(|export| export.advertised.contains(index))
+        self.export_of(slot)
+            .is_some_and(|export| export.advertised.contains(index))
     }
 
     pub(in crate::rib) fn next_with_rt(&self, rt: RouteTarget, from: u32) -> Option<u32> {
@@ -92,7 +99,9 @@ impl<K: Key> Table<K> {
     }
 
     pub(in crate::rib) fn concerns(&self, index: u32, ip: IpAddr) -> bool {
-        self.dests.get(index).is_some_and(|dest| dest.key.concerns(ip))
+        self.dests
+            .get(index)
+            .is_some_and(|dest| dest.key.concerns(ip))
     }
 
     pub(in crate::rib) fn is_live_index(&self, index: u32) -> bool {

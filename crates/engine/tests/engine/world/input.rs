@@ -9,7 +9,6 @@ use chanter_bgp::{
     UpdateBatch, encapsulation,
 };
 use chanter_engine::desired::{DataplaneError, DesiredKey, DomainId};
-use chanter_engine::view::{RouteQuery, WhyQuery, WhySubject};
 use chanter_engine::{EngineConfig, Input, PeerId, PeerRole, SessionInfo};
 use chanter_intent::{
     Attachment, AttachmentKey, InstanceId, MacVrf, Object, ObjectKey, Port, PortName, SourceEvent,
@@ -18,46 +17,59 @@ use chanter_intent::{
 use chanter_types::Asn;
 
 use super::World;
-use super::output::objects_text;
 
 /// The words of a line: those in order, and the `key=value` ones.
-struct Words<'a> {
+pub(super) struct Words<'a> {
     plain: std::vec::IntoIter<&'a str>,
-    keyed: BTreeMap<&'a str, &'a str>,
-    line: &'a str,
+    pub(super) keyed: BTreeMap<&'a str, &'a str>,
+    pub(super) line: &'a str,
 }
 
 impl<'a> Words<'a> {
     fn new(line: &'a str) -> Self {
         let (keyed, plain): (Vec<&str>, Vec<&str>) =
             line.split_whitespace().partition(|word| word.contains('='));
-        let keyed = keyed.into_iter().filter_map(|word| word.split_once('=')).collect();
-        Words { plain: plain.into_iter(), keyed, line }
+        let keyed = keyed
+            .into_iter()
+            .filter_map(|word| word.split_once('='))
+            .collect();
+        Words {
+            plain: plain.into_iter(),
+            keyed,
+            line,
+        }
     }
 
-    fn next(&mut self) -> &'a str {
-        self.plain.next().unwrap_or_else(|| panic!("a word is missing: {}", self.line))
+    pub(super) fn next(&mut self) -> &'a str {
+        self.plain
+            .next()
+            .unwrap_or_else(|| panic!("a word is missing: {}", self.line))
     }
 
     fn rest(&mut self) -> String {
         self.plain.by_ref().collect::<Vec<_>>().join(" ")
     }
 
-    fn has(&mut self, word: &str) -> bool {
+    pub(super) fn has(&self, word: &str) -> bool {
         self.plain.clone().any(|other| other == word)
     }
 
-    fn get<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
+    pub(super) fn get<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
         self.keyed.get(key).map(|text| self.parse(text))
     }
 
     fn list<T: std::str::FromStr>(&self, key: &str) -> Option<Vec<T>> {
-        let words = self.keyed.get(key)?.split(',').filter(|word| !word.is_empty());
+        let words = self
+            .keyed
+            .get(key)?
+            .split(',')
+            .filter(|word| !word.is_empty());
         Some(words.map(|word| self.parse(word)).collect())
     }
 
-    fn parse<T: std::str::FromStr>(&self, text: &str) -> T {
-        text.parse().unwrap_or_else(|_| panic!("cannot read {text:?}: {}", self.line))
+    pub(super) fn parse<T: std::str::FromStr>(&self, text: &str) -> T {
+        text.parse()
+            .unwrap_or_else(|_| panic!("cannot read {text:?}: {}", self.line))
     }
 }
 
@@ -73,18 +85,23 @@ fn source(word: &str) -> Option<SourceId> {
 }
 
 fn secs(text: &str) -> Duration {
-    let number = text.trim_end_matches('s').parse().expect("a number of seconds");
+    let number = text
+        .trim_end_matches('s')
+        .parse()
+        .expect("a number of seconds");
     Duration::from_secs(number)
 }
 
 /// Reads `config as=64512 router-id=... vtep=... sources=rest peers=0 deferral=60s` and the words
 /// `reflect`, `restarting`, `no-rtc`.
 pub(crate) fn parse_config(line: &str) -> EngineConfig {
-    let mut words = Words::new(line);
+    let words = Words::new(line);
     let sources = words.list::<String>("sources").unwrap_or_default();
     EngineConfig {
         local_as: words.get("as").unwrap_or(Asn(64512)),
-        router_id: words.get("router-id").unwrap_or(Ipv4Addr::new(192, 0, 2, 1)),
+        router_id: words
+            .get("router-id")
+            .unwrap_or(Ipv4Addr::new(192, 0, 2, 1)),
         vtep: match words.keyed.get("vtep") {
             Some(&"none") => None,
             _ => Some(words.get("vtep").unwrap_or(IpAddr::from([192, 0, 2, 1]))),
@@ -92,10 +109,16 @@ pub(crate) fn parse_config(line: &str) -> EngineConfig {
         cluster_id: None,
         reflect: words.has("reflect"),
         rt_constraint: !words.has("no-rtc"),
-        sources: sources.iter().map(|word| source(word).expect("a source")).collect(),
+        sources: sources
+            .iter()
+            .map(|word| source(word).expect("a source"))
+            .collect(),
         peers_expected: words.get("peers").unwrap_or(0),
         restarting: words.has("restarting"),
-        deferral: words.keyed.get("deferral").map_or(Duration::from_secs(60), |text| secs(text)),
+        deferral: words
+            .keyed
+            .get("deferral")
+            .map_or(Duration::from_secs(60), |text| secs(text)),
     }
 }
 
@@ -105,7 +128,8 @@ impl World {
         let first = words.next();
         if let Some(source) = source(first) {
             let event = source_event(&mut words);
-            self.engine.handle(Input::Source { source, event }, self.now);
+            self.engine
+                .handle(Input::Source { source, event }, self.now);
             return;
         }
         match first {
@@ -143,96 +167,14 @@ impl World {
             "breaks" => {
                 let message = words.keyed.get("error").copied().unwrap_or("broken");
                 let caused_by_intent = words.keyed.get("cause") == Some(&"intent");
-                let error = DataplaneError { message: message.replace('_', " "), caused_by_intent };
+                let error = DataplaneError {
+                    message: message.replace('_', " "),
+                    caused_by_intent,
+                };
                 self.break_object(desired_key(&words.rest()), error);
             }
             "mends" => self.mend(&desired_key(&words.rest())),
             other => panic!("unknown input {other:?}: {}", words.line),
-        }
-    }
-
-    fn show(&mut self, words: &mut Words<'_>) {
-        match words.next() {
-            "objects" => objects_text(&self.engine).into_iter().for_each(|line| self.print(line)),
-            "desired" => {
-                for view in self.engine.desired(None) {
-                    let result = match view.result {
-                        None => "unreported".to_owned(),
-                        Some(Ok(())) => "in place".to_owned(),
-                        Some(Err(error)) => error,
-                    };
-                    self.print(format!("{} of {}: {result}", view.key, view.instance));
-                }
-            }
-            "instance" => {
-                let view = self.engine.instance(&InstanceId::new(words.next()));
-                let Some(view) = view else { return self.print("no such instance") };
-                self.print(format!("number {} rd {} vni {}", view.number, view.rd, view.vni));
-                self.print(format!(
-                    "remote macs {} vteps {:?}",
-                    view.remote_macs, view.remote_vteps
-                ));
-                for a in view.attachments {
-                    let advertised = if a.advertised { ", advertised" } else { "" };
-                    let ObjectKey::Attachment(key) = ObjectKey::Attachment(a.key) else { return };
-                    let ip = key.ip.map(|ip| format!(" {ip}")).unwrap_or_default();
-                    let text = format!("{}{ip} sequence {}{advertised}", key.mac, a.sequence);
-                    self.print(text);
-                }
-                view.notes.into_iter().for_each(|note| self.print(format!("note: {note}")));
-            }
-            "summary" => {
-                let s = self.engine.summary();
-                self.print(format!(
-                    "peers {} instances {} attachments {} local {} received {} desired {} failed {}",
-                    s.peers_established,
-                    s.instances,
-                    s.attachments,
-                    s.routes_local,
-                    s.routes_received,
-                    s.desired_objects,
-                    s.desired_failed,
-                ));
-            }
-            "routes" => {
-                let instance = words.keyed.get("instance").map(|id| InstanceId::new(id));
-                let query = RouteQuery {
-                    instance,
-                    mac: words.get("mac"),
-                    ip: words.get("ip"),
-                    peer: words.get("peer").map(PeerId),
-                    advertised_to: words.get("to").map(PeerId),
-                    local_only: words.has("local"),
-                    ..RouteQuery::default()
-                };
-                for route in self.engine.routes(&query).routes {
-                    self.print(route.nlri.to_string());
-                    for path in route.paths {
-                        let by: Vec<&str> = path.imported_by.iter().map(|i| i.as_str()).collect();
-                        let stale = if path.stale { " stale" } else { "" };
-                        let lost = path.lost_because.unwrap_or_else(|| "best".to_owned());
-                        self.print(format!("  {:?}{stale}, {lost}, imported by {by:?}", path.source));
-                    }
-                }
-            }
-            "why" => {
-                let word = words.next();
-                let subject = match word.parse() {
-                    Ok(ip) => WhySubject::Ip(ip),
-                    Err(_) => WhySubject::Mac(words.parse(word)),
-                };
-                let instance = words.keyed.get("instance").map(|id| InstanceId::new(id));
-                for part in self.engine.why(&WhyQuery { instance, subject }).instances {
-                    self.print(format!("{}: {}", part.instance, part.verdict));
-                    for step in part.steps {
-                        self.print(format!("  {:?}: {}", step.stage, step.text));
-                        for line in step.rejected {
-                            self.print(format!("    not {line}"));
-                        }
-                    }
-                }
-            }
-            other => panic!("unknown view {other:?}: {}", words.line),
         }
     }
 }
@@ -254,7 +196,10 @@ fn source_event(words: &mut Words<'_>) -> SourceEvent {
             };
             SourceEvent::Upsert(Object::Attachment(Attachment {
                 key,
-                port: Port { name: PortName::new(name), vlan },
+                port: Port {
+                    name: PortName::new(name),
+                    vlan,
+                },
                 local_pref: words.get("local-pref"),
                 sticky: words.has("sticky"),
                 description: None,
@@ -274,10 +219,19 @@ fn instance(words: &mut Words<'_>) -> VpnInstance {
         id => InstanceId::new(id),
     };
     let both = words.list("rt").unwrap_or_default();
-    let targets = |key| words.list(key).unwrap_or_else(|| both.clone()).into_iter().collect();
+    let targets = |key| {
+        words
+            .list(key)
+            .unwrap_or_else(|| both.clone())
+            .into_iter()
+            .collect()
+    };
     VpnInstance {
         id,
-        kind: VpnKind::MacVrf(MacVrf { vni: words.get("vni"), bridge: words.get("bridge") }),
+        kind: VpnKind::MacVrf(MacVrf {
+            vni: words.get("vni"),
+            bridge: words.get("bridge"),
+        }),
         import: targets("import"),
         export: targets("export"),
         rd: words.get("rd"),
@@ -303,14 +257,23 @@ fn attachment_key(words: &mut Words<'_>) -> AttachmentKey {
 
 fn peer_input(peer: PeerId, words: &mut Words<'_>) -> Input {
     match words.next() {
-        "up" => Input::PeerUp { peer, session: Box::new(session(words)) },
+        "up" => Input::PeerUp {
+            peer,
+            session: Box::new(session(words)),
+        },
         "down" => Input::PeerDown {
             peer,
             retain: words.list("retain").unwrap_or_default(),
-            restart_time: words.keyed.get("restart").map_or(Duration::ZERO, |text| secs(text)),
+            restart_time: words
+                .keyed
+                .get("restart")
+                .map_or(Duration::ZERO, |text| secs(text)),
         },
         "removed" => Input::PeerRemoved { peer },
-        "refresh" => Input::RouteRefresh { peer, family: words.parse(words.line_end()) },
+        "refresh" => Input::RouteRefresh {
+            peer,
+            family: words.parse(words.line_end()),
+        },
         "reach" => {
             let (nlri, data, attributes) = route(words);
             let mut batch = UpdateBatch::new();
@@ -325,8 +288,16 @@ fn peer_input(peer: PeerId, words: &mut Words<'_>) -> Input {
         "end-of-rib" => {
             let events = words.rest();
             let families = events.split_whitespace();
-            let events = families.map(|f| RouteEvent::EndOfRib(words.parse(f))).collect();
-            Input::Updates { peer, batch: UpdateBatch { attributes: Vec::new(), events } }
+            let events = families
+                .map(|f| RouteEvent::EndOfRib(words.parse(f)))
+                .collect();
+            Input::Updates {
+                peer,
+                batch: UpdateBatch {
+                    attributes: Vec::new(),
+                    events,
+                },
+            }
         }
         other => panic!("unknown peer input {other:?}: {}", words.line),
     }
@@ -350,7 +321,9 @@ fn session(words: &mut Words<'_>) -> SessionInfo {
         Some(&"ebgp") => PeerRole::Ebgp,
         Some(other) => panic!("unknown role {other}"),
     };
-    let families = words.list("families").unwrap_or_else(|| vec![Family::L2VPN_EVPN]);
+    let families = words
+        .list("families")
+        .unwrap_or_else(|| vec![Family::L2VPN_EVPN]);
     let router_id = match peer_addr {
         IpAddr::V4(addr) => addr,
         IpAddr::V6(_) => Ipv4Addr::new(203, 0, 113, 1),
@@ -372,7 +345,10 @@ fn session(words: &mut Words<'_>) -> SessionInfo {
 
 /// `NLRI nh=ADDR label=N rt=RT,RT encap=vxlan|gre|none lp=N mobility=N[:sticky] pmsi=N`.
 fn route(words: &mut Words<'_>) -> (Nlri, PathData, Attributes) {
-    let nlri: Nlri = words.rest().parse().unwrap_or_else(|e| panic!("{e}: {}", words.line));
+    let nlri: Nlri = words
+        .rest()
+        .parse()
+        .unwrap_or_else(|e| panic!("{e}: {}", words.line));
     let next_hop: IpAddr = words.get("nh").unwrap_or(IpAddr::from([192, 0, 2, 2]));
     let mut communities: Vec<ExtendedCommunity> = Vec::new();
     let targets = words.list("rt").unwrap_or_default();
@@ -390,13 +366,21 @@ fn route(words: &mut Words<'_>) -> (Nlri, PathData, Attributes) {
             Some((sequence, _)) => (sequence, true),
             None => (*text, false),
         };
-        communities.push(ExtendedCommunity::mac_mobility(sticky, words.parse(sequence)));
+        communities.push(ExtendedCommunity::mac_mobility(
+            sticky,
+            words.parse(sequence),
+        ));
     }
     let label: u32 = words.get("label").unwrap_or(100);
     let is_multicast = matches!(nlri, Nlri::Evpn(EvpnNlri::InclusiveMulticast(_)));
     let pmsi = match words.keyed.get("pmsi") {
         Some(&"none") => None,
-        Some(&"pim") => Some(PmsiTunnel { flags: 0, tunnel_type: 3, label, id: [0; 8].into() }),
+        Some(&"pim") => Some(PmsiTunnel {
+            flags: 0,
+            tunnel_type: 3,
+            label,
+            id: [0; 8].into(),
+        }),
         Some(text) => Some(PmsiTunnel::ingress_replication(words.parse(text), next_hop)),
         None if is_multicast => Some(PmsiTunnel::ingress_replication(label, next_hop)),
         None => None,
@@ -408,14 +392,20 @@ fn route(words: &mut Words<'_>) -> (Nlri, PathData, Attributes) {
         .extended_communities(communities)
         .pmsi_tunnel(pmsi)
         .build();
-    let data = if is_mac { PathData::with_label(label) } else { PathData::default() };
+    let data = if is_mac {
+        PathData::with_label(label)
+    } else {
+        PathData::default()
+    };
     (nlri, data, attributes)
 }
 
 /// Reads what the `Display` of a key prints.
 fn desired_key(text: &str) -> DesiredKey {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let ["domain", number, rest @ ..] = words.as_slice() else { panic!("not a key: {text}") };
+    let ["domain", number, rest @ ..] = words.as_slice() else {
+        panic!("not a key: {text}")
+    };
     let domain = DomainId(number.parse().expect("a number"));
     match rest {
         [] => DesiredKey::Domain(domain),

@@ -4,6 +4,7 @@
 
 mod input;
 mod output;
+mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +14,8 @@ use chanter_engine::{Engine, EngineConfig, Input, Output, PeerId};
 use chanter_types::Instant;
 
 pub(crate) use input::parse_config;
-pub(crate) use output::{objects_text, updates_text};
+pub(crate) use output::objects_text;
+use output::updates_text;
 
 /// The engine and its played surroundings.
 pub(crate) struct World {
@@ -81,7 +83,10 @@ impl World {
             self.engine.handle_deadline(self.now);
             self.settle();
             let next = self.engine.next_deadline();
-            assert!(next.is_none_or(|next| next > due), "a deadline that does not pass");
+            assert!(
+                next.is_none_or(|next| next > due),
+                "a deadline that does not pass"
+            );
         }
         self.now = end;
     }
@@ -173,12 +178,20 @@ impl World {
                 sent.insert(nlri.to_owned(), rest.to_owned());
             }
         }
-        self.lines.extend(lines.into_iter().map(|line| format!("to {}: {line}", peer.0)));
+        self.lines.extend(
+            lines
+                .into_iter()
+                .map(|line| format!("to {}: {line}", peer.0)),
+        );
     }
 }
 
 /// Parts `NLRI label N, ATTRIBUTES` behind the key.
 fn split_nlri(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(" label ").into_iter().chain(text.find(", ")).min()?;
+    let end = text
+        .find(" label ")
+        .into_iter()
+        .chain(text.find(", "))
+        .min()?;
     Some(text.split_at(end))
 }

@@ -9,12 +9,19 @@ use chanter_engine::{Engine, Event, ObjectStatus, Output};
 pub(crate) fn output_text(output: &Output) -> Option<String> {
     Some(match output {
         Output::ExportReady(_) => return None,
-        Output::Program(DesiredChange { key, value: Some(value) }) => {
+        Output::Program(DesiredChange {
+            key,
+            value: Some(value),
+        }) => {
             format!("program {key}: {}", value_text(value))
         }
         Output::Program(DesiredChange { key, value: None }) => format!("program {key}: none"),
         Output::PruneAllowed => "prune allowed".to_owned(),
-        Output::Status { source, key, status } => {
+        Output::Status {
+            source,
+            key,
+            status,
+        } => {
             format!("status {source} {key}: {}", status_text(status))
         }
         // The status says the same.
@@ -26,16 +33,25 @@ pub(crate) fn output_text(output: &Output) -> Option<String> {
 fn value_text(value: &DesiredValue) -> String {
     match value {
         DesiredValue::Domain(domain) => {
-            let bridge = domain.bridge.as_ref().map(|bridge| format!(" bridge {bridge}"));
+            let bridge = domain
+                .bridge
+                .as_ref()
+                .map(|bridge| format!(" bridge {bridge}"));
             let bridge = bridge.unwrap_or_default();
-            format!("instance {} vni {} vtep {}{bridge}", domain.instance, domain.vni, domain.vtep)
+            format!(
+                "instance {} vni {} vtep {}{bridge}",
+                domain.instance, domain.vni, domain.vtep
+            )
         }
         DesiredValue::Port { vlan: Some(vlan) } => format!("vlan {vlan}"),
         DesiredValue::Port { vlan: None } => "untagged".to_owned(),
         DesiredValue::LocalMac { port } => format!("port {port}"),
         DesiredValue::Flood { vni } => format!("vni {vni}"),
         DesiredValue::RemoteMac { vtep, vni, sticky } => {
-            format!("vtep {vtep} vni {vni}{}", if *sticky { " sticky" } else { "" })
+            format!(
+                "vtep {vtep} vni {vni}{}",
+                if *sticky { " sticky" } else { "" }
+            )
         }
         DesiredValue::Neighbor { mac } => format!("mac {mac}"),
     }
@@ -53,7 +69,9 @@ pub(crate) fn status_text(status: &ObjectStatus) -> String {
 
 pub(crate) fn objects_text(engine: &Engine) -> Vec<String> {
     let objects = engine.objects().into_iter();
-    objects.map(|o| format!("{} {}: {}", o.source, o.key, status_text(&o.status))).collect()
+    objects
+        .map(|o| format!("{} {}: {}", o.source, o.key, status_text(&o.status)))
+        .collect()
 }
 
 /// UPDATE messages as a peer reads them.
@@ -72,7 +90,11 @@ pub(crate) fn updates_text(mut octets: &[u8]) -> Vec<String> {
         assert!(faults.is_empty(), "{faults:?}");
         for event in &batch.events {
             lines.push(match event {
-                RouteEvent::Reach { nlri, data, attributes } => {
+                RouteEvent::Reach {
+                    nlri,
+                    data,
+                    attributes,
+                } => {
                     let attributes = batch.attributes(*attributes).expect("in the batch");
                     let label = match data.label {
                         0 => String::new(),

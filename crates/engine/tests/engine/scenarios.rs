@@ -1,14 +1,12 @@
-//! Runs the scenarios in `scenarios/`: each a text of inputs and what is expected to follow.
+//! Runs the scenarios in `tests/scenarios/`: each a text of inputs and what is expected to follow.
 //!
 //! `UPDATE_EXPECT=1` writes what followed in place of what was expected; read the difference before
 //! it is committed.
 
-mod world;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use world::{World, parse_config};
+use crate::world::{World, parse_config};
 
 /// Runs a scenario and returns its text with what followed in place of what was expected.
 fn replay(text: &str) -> String {
@@ -52,9 +50,9 @@ fn difference(expected: &str, replayed: &str) -> String {
 
 fn scenarios() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut paths: Vec<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
+    let entries = fs::read_dir(dir).expect("the scenarios are there");
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
     paths.sort();
     paths
 }
@@ -68,12 +66,21 @@ fn scenarios_lead_to_what_they_say() {
     for path in paths {
         let expected = fs::read_to_string(&path).unwrap();
         let replayed = replay(&expected);
-        assert_eq!(replayed, replay(&expected), "{} is not deterministic", path.display());
+        assert_eq!(
+            replayed,
+            replay(&expected),
+            "{} is not deterministic",
+            path.display()
+        );
         if replayed != expected {
             if update {
                 fs::write(&path, replayed).unwrap();
             } else {
-                failures.push(format!("{}:\n{}", path.display(), difference(&expected, &replayed)));
+                failures.push(format!(
+                    "{}:\n{}",
+                    path.display(),
+                    difference(&expected, &replayed)
+                ));
             }
         }
     }

@@ -1,0 +1,5 @@
+//! Tests of the whole engine, with everything around it played.
+
+mod recompute;
+mod scenarios;
+mod world;
