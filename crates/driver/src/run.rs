@@ -223,10 +223,11 @@ impl Runner {
     }
 
     fn event(&self, event: Event) {
-        if is_trouble(&event) {
-            warn!("{event}");
-        } else {
-            info!("{event}");
+        match &event {
+            // The speaker says these, with the reason and what it does next.
+            Event::PeerUp { .. } | Event::PeerDown { .. } => {}
+            event if is_trouble(event) => warn!("{event}"),
+            event => info!("{event}"),
         }
         // Nobody may be watching.
         let _ = self.events.send(Arc::new(TimedEvent {
@@ -239,7 +240,7 @@ impl Runner {
 /// Whether an operator should look at it.
 fn is_trouble(event: &Event) -> bool {
     match event {
-        Event::PeerDown { .. } | Event::SourceLost { .. } => true,
+        Event::SourceLost { .. } => true,
         Event::Dataplane { error, .. } => error.is_some(),
         Event::Object { status, .. } => {
             matches!(

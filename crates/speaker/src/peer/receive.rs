@@ -1,0 +1,257 @@
+//! From received octets to the session and to the engine.
+
+use bytes::BytesMut;
+use chanter_bgp::session::{ConnectionId, Input as SessionInput};
+use chanter_bgp::{
+    CodecContext, Disposition, Fault, HEADER_LEN, Message, MessageType, NotificationMessage,
+    UpdateBatch, decode_message, decode_update, frame_len,
+};
+use chanter_engine::Input;
+use tracing::warn;
+
+use super::PeerTask;
+use super::connection::Received;
+use crate::Routes;
+
+/// The subtype of a request (RFC 7313 section 3.2).
+const REFRESH_REQUEST: u8 = 0;
+
+/// How a message is not as it has to be.
+struct Invalid {
+    notification: NotificationMessage,
+    detail: String,
+}
+
+impl<R: Routes> PeerTask<R> {
+    /// Reads from a connection and acts on the messages that are whole.
+    pub(super) fn receive(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let received = connection.read();
+        let mut inbox = std::mem::take(&mut connection.inbox);
+        self.act_on_messages(id, &mut inbox);
+        if let Some(connection) = self.connection(id) {
+            connection.inbox = inbox;
+        }
+        let error = match received {
+            Received::Octets => return,
+            Received::End => None,
+            Received::Error(error) => Some(error.to_string()),
+        };
+        self.connection_gone(id, error);
+    }
+
+    /// Acts on whole messages in order. UPDATEs are gathered; what follows them waits until they
+    /// are on their way to the engine.
+    fn act_on_messages(&mut self, id: ConnectionId, inbox: &mut BytesMut) {
+        let mut run = UpdateRun::default();
+        // Gone if a message ended it.
+        while let Some(connection) = self.connection(id) {
+            let codec = connection.codec.clone();
+            let message_len_max = connection.message_len_max();
+            // Until a message that may change what holds.
+            loop {
+                let len = match whole_message(inbox, message_len_max) {
+                    Ok(Some(len)) => len,
+                    Ok(None) => return self.hand_over(id, run),
+                    Err(invalid) => {
+                        self.hand_over(id, run);
+                        return self.invalid(id, invalid);
+                    }
+                };
+                let message = inbox.split_to(len);
+                let type_code = message[HEADER_LEN - 1];
+                self.status.received.count(type_code);
+                match &codec {
+                    Some(codec) if type_code == MessageType::Update.code() => {
+                        if let Err(invalid) = self.update(&message, codec, &mut run) {
+                            self.hand_over(id, run);
+                            return self.invalid(id, invalid);
+                        }
+                    }
+                    _ => {
+                        self.hand_over(id, std::mem::take(&mut run));
+                        self.control(id, &message);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn update(
+        &mut self,
+        message: &[u8],
+        codec: &CodecContext,
+        run: &mut UpdateRun,
+    ) -> Result<(), Invalid> {
+        run.messages += 1;
+        let body = message.get(HEADER_LEN..).unwrap_or_default();
+        let result = decode_update(body, codec, &mut run.batch, &mut run.faults);
+        let reset = run
+            .faults
+            .pop_if(|fault| fault.disposition == Disposition::SessionReset);
+        for fault in run.faults.drain(..) {
+            self.log_fault(&fault);
+        }
+        result.map_err(|notification| Invalid {
+            detail: reset.map_or_else(|| notification.to_string(), |fault| fault.to_string()),
+            notification,
+        })
+    }
+
+    /// Hands UPDATEs to the engine. Many of them are one sign of life.
+    fn hand_over(&mut self, id: ConnectionId, run: UpdateRun) {
+        if run.messages > 0 {
+            self.say(SessionInput::Update(id));
+        }
+        if !run.batch.is_empty() {
+            self.to_engine.push(Input::Updates {
+                peer: self.id,
+                batch: run.batch,
+            });
+        }
+    }
+
+    /// A message that is the session's matter, or has no place here.
+    fn control(&mut self, conn: ConnectionId, message: &[u8]) {
+        let input = match decode_message(message) {
+            Ok(Message::Open(open)) => SessionInput::Open { conn, open },
+            Ok(Message::Update(_)) => SessionInput::Update(conn),
+            Ok(Message::Notification(notification)) => {
+                SessionInput::Notification { conn, notification }
+            }
+            Ok(Message::Keepalive) => SessionInput::Keepalive(conn),
+            // RFC 7313 section 5: marks that were not agreed on, and subtypes unknown, are ignored.
+            Ok(Message::RouteRefresh(refresh)) if refresh.subtype != REFRESH_REQUEST => return,
+            Ok(Message::RouteRefresh(refresh)) => SessionInput::RouteRefresh {
+                conn,
+                family: refresh.family,
+            },
+            Err(notification) => {
+                let type_code = message.get(HEADER_LEN - 1).copied().unwrap_or_default();
+                let name = type_name(type_code);
+                let detail = format!("{name} of {} octets does not decode", message.len());
+                return self.invalid(
+                    conn,
+                    Invalid {
+                        notification,
+                        detail,
+                    },
+                );
+            }
+        };
+        self.say(input);
+    }
+
+    fn invalid(&mut self, conn: ConnectionId, invalid: Invalid) {
+        self.say(SessionInput::Invalid {
+            conn,
+            notification: invalid.notification,
+            detail: invalid.detail,
+        });
+    }
+
+    fn log_fault(&mut self, fault: &Fault) {
+        if let Some(more) = self.fault_lines.allow(self.clock.now()) {
+            warn!(peer = %self.settings.addr, "fault in an UPDATE of the peer: {fault}{more}");
+        }
+    }
+}
+
+/// UPDATEs that came one after the other.
+#[derive(Default)]
+struct UpdateRun {
+    messages: usize,
+    batch: UpdateBatch,
+    faults: Vec<Fault>,
+}
+
+/// The length of the first message, if it is whole.
+fn whole_message(inbox: &[u8], message_len_max: usize) -> Result<Option<usize>, Invalid> {
+    let Some(header) = inbox.first_chunk() else {
+        return Ok(None);
+    };
+    match frame_len(header, message_len_max) {
+        Ok(len) => Ok((len <= inbox.len()).then_some(len)),
+        Err(notification) => Err(Invalid {
+            detail: describe_header(header),
+            notification,
+        }),
+    }
+}
+
+fn describe_header(header: &[u8; HEADER_LEN]) -> String {
+    let [marker @ .., high, low, type_code] = header;
+    if *marker != [0xff; 16] {
+        return format!("the marker of a header is {marker:02x?}, not all ones");
+    }
+    let len = u16::from_be_bytes([*high, *low]);
+    match MessageType::from_code(*type_code) {
+        None => format!("a header has message type {type_code}"),
+        Some(_) => format!("a header has length {len} for {}", type_name(*type_code)),
+    }
+}
+
+fn type_name(type_code: u8) -> &'static str {
+    match MessageType::from_code(type_code) {
+        Some(MessageType::Open) => "OPEN",
+        Some(MessageType::Update) => "UPDATE",
+        Some(MessageType::Notification) => "NOTIFICATION",
+        Some(MessageType::Keepalive) => "KEEPALIVE",
+        Some(MessageType::RouteRefresh) => "ROUTE-REFRESH",
+        None => "a message of unknown type",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(len: u16, type_code: u8) -> Vec<u8> {
+        let mut header = vec![0xff; 16];
+        header.extend(len.to_be_bytes());
+        header.push(type_code);
+        header
+    }
+
+    #[test]
+    fn a_message_is_taken_when_it_is_whole() {
+        let mut inbox = header(23, 2);
+        assert!(matches!(whole_message(&inbox[..18], 4096), Ok(None)));
+        assert!(matches!(whole_message(&inbox, 4096), Ok(None)));
+        inbox.extend([0; 10]);
+        assert!(matches!(whole_message(&inbox, 4096), Ok(Some(23))));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_header_is_said() {
+        let mut no_marker = header(19, 4);
+        no_marker[3] = 0;
+        for (inbox, codes, detail) in [
+            (
+                header(4097, 2),
+                (1, 2),
+                "a header has length 4097 for UPDATE",
+            ),
+            (
+                header(20, 4),
+                (1, 2),
+                "a header has length 20 for KEEPALIVE",
+            ),
+            (header(19, 9), (1, 3), "a header has message type 9"),
+            (
+                no_marker,
+                (1, 1),
+                "the marker of a header is [ff, ff, ff, 00, ff, ff, ff, ff, ff, ff, ff, ff, ff, \
+                 ff, ff, ff], not all ones",
+            ),
+        ] {
+            let invalid = whole_message(&inbox, 4096).expect_err("it is wrong");
+            let notification = invalid.notification;
+            assert_eq!((notification.code, notification.subcode), codes);
+            assert_eq!(invalid.detail, detail);
+        }
+    }
+}
