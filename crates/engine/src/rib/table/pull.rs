@@ -256,14 +256,6 @@ impl<K: Key> Table<K> {
         let mut unsent = Vec::new();
         let mut writer = UpdateWriter::new(pull.context, out);
         let window = &mut *pull.window;
-        if !window.withdrawn.is_empty() {
-            // What the NLRI carries beside its key does not count in a withdrawal.
-            let routes = window
-                .withdrawn
-                .iter()
-                .map(|nlri| (nlri, PathData::default()));
-            writer.withdraw(K::FAMILY, routes);
-        }
         for group in &window.groups {
             let Some(attributes) = group.attributes.as_ref().filter(|_| group.first != NONE) else {
                 continue;
@@ -282,6 +274,15 @@ impl<K: Key> Table<K> {
             if writer.reach(K::FAMILY, attributes, routes) < window.routes.len() {
                 unsent.extend(window.unsent(K::FAMILY, group, pull.context));
             }
+        }
+        if !window.withdrawn.is_empty() {
+            // Last, so that what takes the place of a route is there before the route goes. What the
+            // NLRI carries beside its key does not count in a withdrawal.
+            let routes = window
+                .withdrawn
+                .iter()
+                .map(|nlri| (nlri, PathData::default()));
+            writer.withdraw(K::FAMILY, routes);
         }
         unsent
     }
