@@ -1,0 +1,10 @@
+//! Chanter beside the programs that it meets in the field.
+
+mod bad_input;
+mod bagpipe_clients;
+mod evpn_with_bagpipe;
+mod evpn_with_frr;
+mod evpn_with_gobgp;
+mod lab_command;
+mod peers_among_themselves;
+mod restart;
