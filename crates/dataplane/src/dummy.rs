@@ -27,6 +27,7 @@ fn acknowledge(change: DesiredChange) -> Report {
     }
     Report {
         key: change.key,
+        version: change.version,
         result: Ok(()),
     }
 }

@@ -29,15 +29,33 @@
 //! address is in the bridge's FDB at a port with the setting, which is why remote MAC addresses are
 //! put into both FDBs.
 //!
-//! A running bagpipe-bgp's device is adopted with its `proxy`: the kernel refuses to change the flag,
-//! and has no second device for the same VNI and UDP port, so replacing the device would interrupt
-//! traffic. Known addresses are answered by the bridge before the device sees the question. The log
-//! says how to be rid of it.
+//! A running bagpipe-bgp's device is adopted with its `proxy`. The kernel does not change that
+//! flag of a device that exists, up or down, nor its UDP port or VNI, so that a device made aside
+//! could not take the place of another. Nor does it take a second device for the same VNI and UDP
+//! port, whatever its local address, as long as both are of the same address family; with other
+//! receive flags (`gbp`, `external`) it takes one and then cannot set it up, since both want the
+//! same socket. So there is no way without an interruption, and none is made: known addresses are
+//! answered by the bridge before the device sees the question, and the log says how to be rid of
+//! the device.
 //!
 //! # Isolation
 //!
-//! The node itself is no station of its VPNs: bridges and VXLAN devices of ours get no IPv6 address
-//! from the kernel.
+//! The node itself is no station of its VPNs. Bridges and VXLAN devices of ours get no IPv6
+//! address from the kernel. A bridge passes broadcast, and frames to its own MAC address, up to
+//! the node, which by default answers ARP requests for each of its addresses from every device and
+//! takes packets to them. So `arp_ignore` is set on our bridges (only addresses of the device are
+//! answered for), and `rp_filter` (nothing is taken whose source is not reached by the device). An
+//! address that an operator puts on a bridge works. IPv6 has no such setting but `disable_ipv6`,
+//! with which the kernel refuses the neighbour entries of the suppression: the node solicits and
+//! answers for nothing on the bridge, but takes IPv6 packets that an endpoint sends to the
+//! bridge's MAC address; what must not be reached from there is for the node's packet filter.
+//!
+//! # MTU
+//!
+//! As with bagpipe-bgp, nothing is set: a VXLAN device that is not bound to an underlay device has
+//! an MTU of 1500, and a bridge has the least MTU of its ports. The kernel answers a packet with
+//! DF that does not fit the underlay in the name of its destination (fragmentation needed), so TCP
+//! adapts. Without DF the outer packet is fragmented over IPv4, and lost over IPv6.
 
 mod desired;
 mod hold;

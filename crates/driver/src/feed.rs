@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chanter_engine::desired::{DesiredChange, DesiredKey, DesiredValue};
+use chanter_engine::desired::{DesiredChange, DesiredKey};
 use tokio::sync::Notify;
 
 /// What changed since the last batch.
@@ -17,7 +17,7 @@ pub struct DesiredBatch {
 
 #[derive(Debug, Default)]
 struct Pending {
-    changes: BTreeMap<DesiredKey, Option<DesiredValue>>,
+    changes: BTreeMap<DesiredKey, DesiredChange>,
     prune_allowed: bool,
     prune_news: bool,
     closed: bool,
@@ -60,7 +60,9 @@ pub(crate) fn feed() -> (FeedSender, DesiredFeed) {
 
 impl FeedSender {
     pub(crate) fn send(&self, change: DesiredChange) {
-        self.shared.lock().changes.insert(change.key, change.value);
+        let mut pending = self.shared.lock();
+        pending.changes.insert(change.key.clone(), change);
+        drop(pending);
         self.shared.news.notify_one();
     }
 
@@ -102,12 +104,8 @@ impl DesiredFeed {
         let prune_allowed = pending.prune_allowed;
         let changes = std::mem::take(&mut pending.changes);
         drop(pending);
-        let changes = changes
-            .into_iter()
-            .map(|(key, value)| DesiredChange { key, value })
-            .collect();
         Some(Some(DesiredBatch {
-            changes,
+            changes: changes.into_values().collect(),
             prune_allowed,
         }))
     }
@@ -115,7 +113,7 @@ impl DesiredFeed {
 
 #[cfg(test)]
 mod tests {
-    use chanter_engine::desired::DomainId;
+    use chanter_engine::desired::{DesiredValue, DomainId, Version};
     use chanter_types::MacAddr;
 
     use super::*;
@@ -123,6 +121,7 @@ mod tests {
     fn change(octet: u8, mac: Option<u8>) -> DesiredChange {
         DesiredChange {
             key: DesiredKey::Neighbor(DomainId(1), [192, 0, 2, octet].into()),
+            version: Version(mac.unwrap_or_default().into()),
             value: mac.map(|mac| DesiredValue::Neighbor {
                 mac: MacAddr([2, 0, 0, 0, 0, mac]),
             }),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chanter_bgp::Family;
 use chanter_driver::{DesiredFeed, EngineHandle};
-use chanter_engine::desired::{DataplaneError, DesiredKey, Report};
+use chanter_engine::desired::{DataplaneError, DesiredChange, DesiredKey, Report};
 use chanter_engine::{EngineConfig, Input, ObjectStatus, PeerId, PeerRole, SessionInfo};
 use chanter_intent::{
     Attachment, AttachmentKey, InstanceId, MacVrf, Object, ObjectKey, Port, PortName, SourceEvent,
@@ -69,23 +69,20 @@ fn attachment(octet: u8, port: &str) -> Object {
 fn obey(mut feed: DesiredFeed, engine: EngineHandle) {
     tokio::spawn(async move {
         while let Some(batch) = feed.next().await {
-            let report = |key: DesiredKey| {
+            let report = |change: DesiredChange| {
                 let missing =
-                    matches!(&key, DesiredKey::Port(_, port) if port.as_str() == "missing");
+                    matches!(&change.key, DesiredKey::Port(_, port) if port.as_str() == "missing");
                 let error = DataplaneError {
                     message: "there is no device `missing`".to_owned(),
                     caused_by_intent: true,
                 };
                 Report {
                     result: if missing { Err(error) } else { Ok(()) },
-                    key,
+                    key: change.key,
+                    version: change.version,
                 }
             };
-            let reports = batch
-                .changes
-                .into_iter()
-                .map(|change| report(change.key))
-                .collect();
+            let reports = batch.changes.into_iter().map(report).collect();
             if engine.input(Input::Dataplane(reports)).await.is_err() {
                 return;
             }

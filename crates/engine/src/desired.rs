@@ -113,11 +113,20 @@ pub struct Domain {
     pub bridge: Option<IfName>,
 }
 
+/// Numbers the changes of desired objects in the order in which they are made. A report that was
+/// under way while the object changed tells of another version, so that it is not taken for one on
+/// what is desired now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Version(pub u64);
+
 /// One object became desired, changed, or is no longer desired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DesiredChange {
     /// Which one.
     pub key: DesiredKey,
+    /// Which change of the object this is: reports on it say so.
+    pub version: Version,
     /// What it should be; `None`: it should not be.
     pub value: Option<DesiredValue>,
 }
@@ -127,6 +136,8 @@ pub struct DesiredChange {
 pub struct Report {
     /// Which one.
     pub key: DesiredKey,
+    /// The change of it that the sink knew last.
+    pub version: Version,
     /// Whether it is so now, or why not. A failure is retried by the sink, which reports again.
     pub result: Result<(), DataplaneError>,
 }

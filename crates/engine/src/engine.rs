@@ -39,7 +39,8 @@ pub struct EngineConfig {
     pub rt_constraint: bool,
     /// The sources that have to sync before anything is removed.
     pub sources: Vec<SourceId>,
-    /// How many peers are configured; one of them has to be up before anything is removed.
+    /// How many peers are configured; so many have to be up before anything is removed, unless
+    /// the time to wait for them is over.
     pub peers_expected: usize,
     /// Whether peers may hold routes of ours from before a restart.
     pub restarting: bool,

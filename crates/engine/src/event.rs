@@ -76,7 +76,7 @@ pub enum Event {
         instance: InstanceId,
         /// The MAC address.
         mac: MacAddr,
-        /// Where it was: "local port tap0", "192.0.2.1", "nowhere".
+        /// Where it was: "local port tap0", "VTEP 192.0.2.1", "nowhere".
         from: String,
         /// Where it is.
         to: String,

@@ -109,7 +109,9 @@ impl Gates {
         }
         let reason = if c.peers_expected == 0 && c.established().next().is_none() {
             "all sources have synced"
-        } else if c.established().next().is_some() && c.established().all(PeerState::is_complete) {
+        } else if c.established().count() >= c.peers_expected.max(1)
+            && c.established().all(PeerState::is_complete)
+        {
             "all sources have synced and all peers have sent End-of-RIB"
         } else if c.now >= self.deferral_ends {
             "all sources have synced and the time to wait for peers is over"

@@ -2,10 +2,14 @@
 //! back here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
-use chanter_types::Instant;
+use chanter_intent::PortName;
+use chanter_types::{Instant, MacAddr};
 
-use crate::desired::{DataplaneError, DesiredChange, DesiredKey, DesiredValue, DomainId, Report};
+use crate::desired::{
+    DataplaneError, DesiredChange, DesiredKey, DesiredValue, DomainId, Report, Version,
+};
 
 /// How far a desired object has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,7 @@ pub(crate) struct Entry {
     /// `None` until the sink has reported on this value.
     pub(crate) report: Option<Result<(), DataplaneError>>,
     pub(crate) since: Instant,
+    version: Version,
     confirmed: bool,
 }
 
@@ -59,7 +64,9 @@ pub(crate) struct Reported {
 pub(crate) struct Program {
     entries: BTreeMap<DesiredKey, Entry>,
     /// No longer desired, and not yet reported gone.
-    leaving: BTreeSet<DesiredKey>,
+    leaving: BTreeMap<DesiredKey, Version>,
+    /// The latest version given.
+    version: Version,
     /// Objects whose value changed since they were last taken.
     changed: BTreeSet<DesiredKey>,
     /// Desired objects of this node's own endpoints without a report.
@@ -77,6 +84,8 @@ impl Program {
         if let Some(old) = &old {
             self.count(&key, old, false);
         }
+        self.version.0 += 1;
+        let version = self.version;
         match value {
             Some(value) => {
                 let confirmed = old.is_some_and(|old| old.confirmed);
@@ -84,6 +93,7 @@ impl Program {
                     value,
                     report: None,
                     since: now,
+                    version,
                     confirmed,
                 };
                 self.count(&key, &entry, true);
@@ -91,15 +101,18 @@ impl Program {
                 self.entries.insert(key.clone(), entry);
             }
             None => {
-                self.leaving.insert(key.clone());
+                self.leaving.insert(key.clone(), version);
             }
         }
         self.changed.insert(key);
     }
 
-    /// Takes in what a sink says; `None` if that is nothing new.
+    /// Takes in what a sink says; `None` if that is nothing new, or is about a value of the past.
     pub(crate) fn report(&mut self, report: Report, now: Instant) -> Option<Reported> {
-        let Report { key, result } = report;
+        if !self.is_current(&report) {
+            return None;
+        }
+        let Report { key, result, .. } = report;
         let Some(mut entry) = self.entries.remove(&key) else {
             return self.report_unwanted(key, result);
         };
@@ -133,9 +146,6 @@ impl Program {
         key: DesiredKey,
         result: Result<(), DataplaneError>,
     ) -> Option<Reported> {
-        if !self.leaving.contains(&key) {
-            return None;
-        }
         let failure = match result {
             Ok(()) => {
                 self.leaving.remove(&key);
@@ -148,6 +158,11 @@ impl Program {
             unwanted: true,
             failure,
         })
+    }
+
+    fn is_current(&self, report: &Report) -> bool {
+        let entry = self.entries.get(&report.key).map(|entry| entry.version);
+        entry.or_else(|| self.leaving.get(&report.key).copied()) == Some(report.version)
     }
 
     fn count(&mut self, key: &DesiredKey, entry: &Entry, add: bool) {
@@ -169,9 +184,16 @@ impl Program {
     /// round.
     pub(crate) fn take_changes(&mut self) -> Vec<DesiredChange> {
         let changed = std::mem::take(&mut self.changed);
-        let changes = changed.into_iter().map(|key| {
-            let value = self.entries.get(&key).map(|entry| entry.value.clone());
-            DesiredChange { key, value }
+        let changes = changed.into_iter().filter_map(|key| {
+            let (version, value) = match self.entries.get(&key) {
+                Some(entry) => (entry.version, Some(entry.value.clone())),
+                None => (*self.leaving.get(&key)?, None),
+            };
+            Some(DesiredChange {
+                key,
+                version,
+                value,
+            })
         });
         let (mut wanted, unwanted): (Vec<_>, Vec<_>) =
             changes.partition(|change| change.value.is_some());
@@ -193,7 +215,7 @@ impl Program {
 
     /// Whether the object should not be, but may still be there.
     pub(crate) fn is_leaving(&self, key: &DesiredKey) -> bool {
-        self.leaving.contains(key)
+        self.leaving.contains_key(key)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -218,8 +240,23 @@ impl Program {
         &self,
         domain: DomainId,
     ) -> impl Iterator<Item = (&DesiredKey, &Entry)> {
-        self.entries
-            .iter()
-            .filter(move |(key, _)| key.domain() == domain)
+        let next = DomainId(domain.0.saturating_add(1));
+        lowest_keys(domain)
+            .into_iter()
+            .zip(lowest_keys(next))
+            .flat_map(|(first, end)| self.entries.range(first..end))
     }
+}
+
+/// The lowest key of each kind in a domain: between these and those of the next one are all of it.
+fn lowest_keys(domain: DomainId) -> [DesiredKey; 6] {
+    let ip = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    [
+        DesiredKey::Domain(domain),
+        DesiredKey::Port(domain, PortName::new("")),
+        DesiredKey::LocalMac(domain, MacAddr::ZERO),
+        DesiredKey::Flood(domain, ip),
+        DesiredKey::RemoteMac(domain, MacAddr::ZERO),
+        DesiredKey::Neighbor(domain, ip),
+    ]
 }

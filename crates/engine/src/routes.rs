@@ -82,6 +82,11 @@ impl Engine {
         RoutePage { routes, next: None }
     }
 
+    /// Whether there is a peer to talk to.
+    pub(crate) fn has_established(&self) -> bool {
+        self.peers.values().any(|peer| peer.established)
+    }
+
     /// The peers that are sent a destination, by address.
     pub(crate) fn advertised_to(&self, nlri: &Nlri) -> Vec<IpAddr> {
         let Some(at) = self.rib.lookup(nlri) else {

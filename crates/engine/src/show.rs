@@ -81,10 +81,16 @@ impl Engine {
 
     /// What the dataplane should hold, all of it or that of one instance.
     pub fn desired(&self, instance: Option<&InstanceId>) -> Vec<DesiredView> {
-        let only = instance.map(|id| self.vpn.by_id(id).map(|instance| instance.number));
-        self.program
-            .iter()
-            .filter(|(key, _)| only.is_none_or(|only| only == Some(key.domain())))
+        let entries: Vec<_> = match instance {
+            None => self.program.iter().collect(),
+            Some(id) => {
+                let domain = self.vpn.by_id(id).map(|instance| instance.number);
+                let entries = domain.map(|domain| self.program.of_domain(domain));
+                entries.into_iter().flatten().collect()
+            }
+        };
+        entries
+            .into_iter()
             .filter_map(|(key, entry)| {
                 let instance = self.vpn.get(key.domain().0)?.id.clone();
                 let result = entry.report.clone();

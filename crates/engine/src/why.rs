@@ -17,7 +17,7 @@ use crate::view::{
     WhySubject,
 };
 use crate::vpn::{MacEntry, MacVrf, Place, advertised};
-use text::{local_loss, loss, remote_text, remote_win, rib_step, step, value_text};
+use text::{listed, local_loss, loss, remote_text, remote_win, rib_step, step, value_text};
 
 /// Of an address that is known nowhere, so many instances tell what they know.
 const UNKNOWN_MAX: usize = 20;
@@ -146,8 +146,12 @@ impl<'a> Explanation<'a> {
             }
             steps.extend(self.unusable_step(vrf, &held));
             steps.extend(self.dataplane_steps(vrf, &macs));
-            if let Some((_, entry)) = macs.iter().find(|(_, e)| e.place != Place::Nowhere) {
-                verdict = self.verdict(entry);
+            let placed = macs.iter().find(|(_, e)| e.place != Place::Nowhere);
+            if let Some((mac, entry)) = placed {
+                verdict = self.verdict(vrf, *mac, entry);
+                if matches!(entry.place, Place::Remote(_)) && all_stale(&held) {
+                    verdict.push_str(", stale: the session on which it came is down");
+                }
             } else if let Some(reason) = held.iter().find_map(|r| self.unusable(vrf, r)) {
                 verdict = format!("not installed, {reason}");
             }
@@ -160,40 +164,38 @@ impl<'a> Explanation<'a> {
     }
 
     fn unknown(&self, routes: &[RouteView]) -> WhyInstance {
-        let mut steps = vec![step(
-            WhyStage::Source,
-            "no source declares an attachment with it",
-        )];
-        let mut rib = step(WhyStage::Rib, "no route with it is imported");
-        let import = self.engine.vpn.by_id(self.id).map(|vrf| &vrf.import);
+        let source = step(WhyStage::Source, "no source declares an attachment with it");
+        let text = match (routes.is_empty(), self.engine.has_established()) {
+            (true, true) => "no peer has sent a route with it",
+            (true, false) => "no route with it: no BGP session is established",
+            (false, _) => "there are routes with it, none of which is imported",
+        };
+        let mut rib = step(WhyStage::Rib, text);
         for route in routes {
             let Some(path) = route.paths.first() else {
                 continue;
             };
-            let targets: Vec<String> = path
-                .attributes
-                .route_targets()
-                .map(|rt| rt.to_string())
-                .collect();
-            rib.rejected.push(format!(
-                "{} has route targets [{}], none of which is imported",
-                route.nlri,
-                targets.join(" ")
-            ));
+            let targets = listed(path.attributes.route_targets());
+            rib.rejected.push(match targets {
+                Some(targets) => format!("{} is for route targets {targets}", route.nlri),
+                None => format!("{} has no route target", route.nlri),
+            });
         }
-        steps.push(rib);
-        let targets: Vec<String> = import
-            .into_iter()
-            .flatten()
-            .map(|rt| rt.to_string())
-            .collect();
-        let text = format!("imports route targets [{}]", targets.join(" "));
-        steps.push(step(WhyStage::Import, text));
-        let verdict = "unknown, neither attached here nor in a route that is imported".to_owned();
+        let vrf = self.engine.vpn.by_id(self.id);
+        let targets = vrf.and_then(|vrf| listed(&vrf.import));
+        let import = match targets {
+            Some(targets) => format!("{} imports route targets {targets}", self.id),
+            None => format!("{} imports no route target", self.id),
+        };
+        let verdict = if routes.is_empty() {
+            "unknown, neither attached here nor in a route"
+        } else {
+            "not imported, no route with it has a route target that the instance imports"
+        };
         WhyInstance {
             instance: self.id.clone(),
-            verdict,
-            steps,
+            verdict: verdict.to_owned(),
+            steps: vec![source, rib, step(WhyStage::Import, import)],
         }
     }
 
@@ -360,22 +362,22 @@ impl<'a> Explanation<'a> {
         let mut rejected = Vec::new();
         for nlri in entry.originated.keys() {
             let nlri = Nlri::Evpn(nlri.clone());
-            let peers = self.engine.advertised_to(&nlri);
-            let peers: Vec<String> = peers.iter().map(|addr| addr.to_string()).collect();
-            routes.push(format!("{nlri} to [{}]", peers.join(" ")));
+            let peers = listed(self.engine.advertised_to(&nlri));
+            let peers = peers.unwrap_or_else(|| "no peer".to_owned());
+            routes.push(format!("{nlri} to {peers}"));
             let others = self.engine.not_advertised_to(&nlri).into_iter();
             rejected.extend(others.map(|(addr, reason)| format!("to peer {addr}: {reason}")));
         }
         for ip in entry.local.keys().filter(|ip| !advertised(entry, **ip)) {
             debug_assert!(ip.is_none());
-            rejected.push("the MAC alone: its IP addresses are attached too".to_owned());
+            rejected.push("the MAC address alone: its IP addresses are advertised".to_owned());
         }
         if routes.is_empty() {
             rejected.extend(self.not_advertised(vrf, mac, entry));
         }
         let text = match routes.is_empty() {
             true => "not advertised".to_owned(),
-            false => format!("advertised: {}", routes.join(", ")),
+            false => format!("advertised: {}", routes.join("; ")),
         };
         Some(WhyStep {
             stage: WhyStage::Advertise,
@@ -460,20 +462,40 @@ impl<'a> Explanation<'a> {
             .collect()
     }
 
-    fn verdict(&self, entry: &MacEntry) -> String {
+    fn verdict(&self, vrf: &MacVrf, mac: MacAddr, entry: &MacEntry) -> String {
         match &entry.place {
             Place::Local(port) => {
+                let text = format!("local, port {port}");
                 let routes = entry.originated.keys();
                 let peers: BTreeSet<IpAddr> = routes
                     .flat_map(|nlri| self.engine.advertised_to(&Nlri::Evpn(nlri.clone())))
                     .collect();
+                if entry.originated.is_empty() {
+                    let reasons = self.not_advertised(vrf, mac, entry);
+                    let reason = reasons.first().map(|reason| format!(": {reason}"));
+                    return format!("{text}, not advertised{}", reason.unwrap_or_default());
+                }
                 match peers.len() {
-                    1 => format!("local, port {port}, advertised to 1 peer"),
-                    count => format!("local, port {port}, advertised to {count} peers"),
+                    0 if self.engine.has_established() => format!("{text}, advertised to no peer"),
+                    0 => format!("{text}, advertised to nobody: no BGP session is established"),
+                    1 => format!("{text}, advertised to 1 peer"),
+                    count => format!("{text}, advertised to {count} peers"),
                 }
             }
-            Place::Remote(remote) => format!("remote, VTEP {} VNI {}", remote.vtep, remote.vni),
+            Place::Remote(remote) => {
+                let text = format!("remote, VTEP {} VNI {}", remote.vtep, remote.vni);
+                match self.result(&DesiredKey::RemoteMac(vrf.number, mac)) {
+                    Some(Err(error)) => format!("{text}, not in place: {error}"),
+                    _ => text,
+                }
+            }
             Place::Nowhere => "nowhere".to_owned(),
         }
     }
+}
+
+/// Whether the best path of each route is kept from before its session went down.
+fn all_stale(routes: &[&RouteView]) -> bool {
+    let best = routes.iter().filter_map(|route| route.paths.first());
+    best.clone().count() > 0 && best.clone().all(|path| path.stale)
 }

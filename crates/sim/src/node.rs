@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use chanter_bgp::{CodecContext, Family, UpdateBatch, decode_update};
-use chanter_engine::desired::{DesiredKey, DesiredValue, Report};
+use chanter_engine::desired::{DataplaneError, DesiredChange, DesiredKey, DesiredValue, Report};
 use chanter_engine::{Engine, EngineConfig, Input, Output, PeerId, PeerRole, SessionInfo};
 use chanter_intent::{Object, SourceEvent, SourceId};
 use chanter_types::{Asn, Instant};
@@ -36,6 +36,17 @@ impl NodeId {
     }
 }
 
+/// How the dataplane of a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It does what it is told, and says so at once.
+    Well,
+    /// It does what it is told, and says so some time later.
+    Slow,
+    /// It does nothing of what it is told, and says so.
+    Failing,
+}
+
 /// A process with its engine, and the dataplane which outlives it.
 pub struct Node {
     id: NodeId,
@@ -45,6 +56,11 @@ pub struct Node {
     pub dataplane: BTreeMap<DesiredKey, DesiredValue>,
     prune_allowed: bool,
     desired: BTreeMap<DesiredKey, DesiredValue>,
+    health: Health,
+    /// What the dataplane could not do yet.
+    undone: BTreeMap<DesiredKey, DesiredChange>,
+    /// Reports on their way to the engine.
+    reports: VecDeque<Report>,
     /// What the clients of this node have attached, as its journal has it.
     pub declared: Vec<Object>,
     /// UPDATE messages on their way to each peer.
@@ -61,6 +77,9 @@ impl Node {
             dataplane: BTreeMap::new(),
             prune_allowed: false,
             desired: BTreeMap::new(),
+            health: Health::Well,
+            undone: BTreeMap::new(),
+            reports: VecDeque::new(),
             declared: Vec::new(),
             outgoing: BTreeMap::new(),
         };
@@ -76,6 +95,8 @@ impl Node {
         );
         self.prune_allowed = false;
         self.desired.clear();
+        self.undone.clear();
+        self.reports.clear();
         self.outgoing.clear();
         self.declare_all(now);
     }
@@ -189,13 +210,8 @@ impl Node {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Program(change) => {
-                    let key = change.key.clone();
-                    self.program(change.key, change.value);
-                    let report = Report {
-                        key,
-                        result: Ok(()),
-                    };
-                    self.engine.handle(Input::Dataplane(vec![report]), now);
+                    self.program(change);
+                    self.report(now);
                 }
                 Output::PruneAllowed => {
                     self.prune_allowed = true;
@@ -211,16 +227,53 @@ impl Node {
         }
     }
 
-    fn program(&mut self, key: DesiredKey, value: Option<DesiredValue>) {
-        match value {
-            Some(value) => {
-                self.desired.insert(key.clone(), value.clone());
-                self.dataplane.insert(key, value);
+    /// From now on the dataplane is well, slow to report, or fails.
+    pub(crate) fn set_health(&mut self, health: Health, now: Instant) {
+        self.health = health;
+        if health != Health::Failing {
+            for change in std::mem::take(&mut self.undone).into_values() {
+                self.program(change);
             }
-            None => {
-                self.desired.remove(&key);
-                self.dataplane.remove(&key);
-            }
+        }
+        self.report(now);
+        self.settle(now);
+    }
+
+    fn program(&mut self, change: DesiredChange) {
+        let DesiredChange {
+            key,
+            version,
+            value,
+        } = change.clone();
+        match &value {
+            Some(value) => self.desired.insert(key.clone(), value.clone()),
+            None => self.desired.remove(&key),
+        };
+        let result = if self.health == Health::Failing {
+            self.undone.insert(key.clone(), change);
+            Err(DataplaneError {
+                message: "the simulation refuses".to_owned(),
+                caused_by_intent: false,
+            })
+        } else {
+            match value {
+                Some(value) => self.dataplane.insert(key.clone(), value),
+                None => self.dataplane.remove(&key),
+            };
+            Ok(())
+        };
+        self.reports.push_back(Report {
+            key,
+            version,
+            result,
+        });
+    }
+
+    /// Delivers the reports, unless they are slow.
+    fn report(&mut self, now: Instant) {
+        if self.health != Health::Slow {
+            let reports = self.reports.drain(..).collect();
+            self.engine.handle(Input::Dataplane(reports), now);
         }
     }
 

@@ -1,23 +1,23 @@
 //! Many processes, the links between them, and what the seed does to them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
-use chanter_engine::desired::{DesiredKey, DesiredValue};
-use chanter_intent::{
-    Attachment, AttachmentKey, InstanceId, MacVrf, Object, ObjectKey, Port, PortName, SourceEvent,
-    VpnInstance, VpnKind,
-};
-use chanter_types::{Instant, MacAddr, RouteTarget, Vni};
+use chanter_intent::{Object, ObjectKey, SourceEvent};
+use chanter_types::Instant;
 
-use crate::node::{Node, NodeId, SITE_AS};
+use crate::node::{Health, Node, NodeId};
+use crate::objects::{
+    Targets, attachment_object, endpoint_ip, endpoint_mac, instance_id, instance_object, reduce,
+};
 use crate::random::Random;
 
 /// The size of a site.
 #[derive(Debug, Clone, Copy)]
 pub struct SiteConfig {
-    /// Nodes beside the reflector: 1 to 200.
+    /// Route reflectors, to each of which every node has a session: 1 or more.
+    pub reflectors: usize,
+    /// Nodes beside the reflectors: 1 to 200.
     pub nodes: usize,
     /// VPN instances, each of which may be on any node.
     pub instances: usize,
@@ -25,29 +25,48 @@ pub struct SiteConfig {
     pub endpoints: usize,
 }
 
-/// A site in virtual time. Process 0 is the reflector.
+/// A session between a node and a reflector.
+type Session = (NodeId, NodeId);
+
+/// Route targets that instances choose from.
+const TARGETS: u32 = 4;
+
+/// A site in virtual time. The first processes are the reflectors.
 pub struct Site {
     config: SiteConfig,
     random: Random,
     now: Instant,
     processes: Vec<Node>,
-    sessions: BTreeSet<NodeId>,
+    sessions: BTreeSet<Session>,
     /// Where each attached endpoint is.
     places: BTreeMap<usize, NodeId>,
+    /// Endpoints that are elsewhere by now, and still attached to the node which they left.
+    ghosts: BTreeSet<(NodeId, usize)>,
+    /// The route targets of each instance.
+    targets: Vec<Targets>,
     /// What was done, for the message of a failure.
     history: Vec<String>,
 }
-
-const REFLECTOR: NodeId = NodeId(0);
 
 impl Site {
     /// A site whose life `seed` determines; all sessions are up, nothing is attached.
     pub fn new(config: SiteConfig, seed: u64) -> Self {
         let now = Instant::from_secs(1);
-        let processes = (0..=config.nodes)
+        let processes = (0..config.reflectors + config.nodes)
             .map(|index| {
-                let peers = if index == 0 { config.nodes } else { 1 };
-                Node::start(NodeId(index), index == 0, peers, now)
+                let reflector = index < config.reflectors;
+                Node::start(
+                    NodeId(index),
+                    reflector,
+                    peers_of(config, NodeId(index)),
+                    now,
+                )
+            })
+            .collect();
+        let targets = (1..=config.instances as u32)
+            .map(|rt| Targets {
+                import: [rt].into(),
+                export: [rt].into(),
             })
             .collect();
         let mut site = Self {
@@ -57,16 +76,39 @@ impl Site {
             processes,
             sessions: BTreeSet::new(),
             places: BTreeMap::new(),
+            ghosts: BTreeSet::new(),
+            targets,
             history: Vec::new(),
         };
-        for node in site.nodes() {
-            site.connect(node);
-        }
+        site.connect_all();
         site
     }
 
     fn nodes(&self) -> Vec<NodeId> {
-        (1..=self.config.nodes).map(NodeId).collect()
+        let first = self.config.reflectors;
+        (first..first + self.config.nodes).map(NodeId).collect()
+    }
+
+    fn is_reflector(&self, id: NodeId) -> bool {
+        id.0 < self.config.reflectors
+    }
+
+    /// The sessions of a process, up or not.
+    fn sessions_of(&self, id: NodeId) -> Vec<Session> {
+        if self.is_reflector(id) {
+            self.nodes().into_iter().map(|node| (node, id)).collect()
+        } else {
+            let reflectors = (0..self.config.reflectors).map(NodeId);
+            reflectors.map(|reflector| (id, reflector)).collect()
+        }
+    }
+
+    fn connect_all(&mut self) {
+        for node in self.nodes() {
+            for session in self.sessions_of(node) {
+                self.connect(session);
+            }
+        }
     }
 
     /// The processes, the reflector first.
@@ -81,15 +123,21 @@ impl Site {
 
     /// Does one thing that the seed chooses.
     pub fn step(&mut self) {
-        let node = NodeId(1 + self.random.below(self.config.nodes));
+        let nodes = self.nodes();
+        let node = nodes[self.random.below(nodes.len())];
+        let session = (node, NodeId(self.random.below(self.config.reflectors)));
         match self.random.below(100) {
-            0..40 => self.deliver_some(),
-            40..70 => self.place(node),
-            70..80 => self.detach(),
-            80..86 => self.break_session(node),
-            86..94 => self.connect(node),
-            94..97 => self.kill(node),
-            97 => self.kill(REFLECTOR),
+            0..36 => self.deliver_some(),
+            36..62 => self.place(node),
+            62..70 => self.detach(),
+            70..74 => self.retarget(),
+            74..80 => self.break_session(session),
+            80..88 => self.connect(session),
+            88..91 => self.kill(node),
+            91 => self.kill(session.1),
+            92..94 => self.set_health(node, Health::Failing),
+            94..96 => self.set_health(node, Health::Slow),
+            96..98 => self.set_health(node, Health::Well),
             _ => {
                 let secs = 1 + self.random.below(20) as u64;
                 self.wait(Duration::from_secs(secs));
@@ -99,9 +147,13 @@ impl Site {
 
     /// Lets everything that is under way arrive, with all sessions up.
     pub fn quiesce(&mut self) {
-        for node in self.nodes() {
-            self.connect(node);
+        for (node, endpoint) in std::mem::take(&mut self.ghosts) {
+            self.detach_from(node, endpoint);
         }
+        for node in self.nodes() {
+            self.set_health(node, Health::Well);
+        }
+        self.connect_all();
         self.deliver_all();
         // Restart times and deferrals run out; what was held back for them is sent.
         self.wait(Duration::from_secs(300));
@@ -127,13 +179,7 @@ impl Site {
     /// Kills `node` and brings it back, with nothing lost on the way.
     pub fn restart(&mut self, node: NodeId) {
         self.kill(node);
-        if node == REFLECTOR {
-            for node in self.nodes() {
-                self.connect(node);
-            }
-        } else {
-            self.connect(node);
-        }
+        self.connect_all();
     }
 
     /// Compares each dataplane with what the places of the endpoints ask for.
@@ -171,28 +217,76 @@ impl Site {
         if self.places.get(&endpoint) == Some(&node) {
             return;
         }
-        // A machine that moves is attached to its new node before or after it leaves the old one.
-        let before = self.random.percent(50);
-        if !before {
+        // A machine that moves is attached to its new node after it leaves the old one, before, or
+        // long before: the old one may be the last to know.
+        let overlap = self.random.below(3);
+        if overlap == 0 {
             self.remove(endpoint);
         }
         self.log(format!("endpoint {endpoint} to node {}", node.0));
         let old = self.places.insert(endpoint, node);
-        let instance = Object::Instance(instance_object(self.instance_of(endpoint)));
-        let attachment =
-            Object::Attachment(attachment_object(self.instance_of(endpoint), endpoint));
+        if self.ghosts.remove(&(node, endpoint)) {
+            // It comes back before its end was told: to the node, it is attached anew.
+            self.detach_from(node, endpoint);
+        }
+        let number = self.instance_of(endpoint);
+        let instance = Object::Instance(instance_object(number, &self.targets[number]));
+        let attachment = Object::Attachment(attachment_object(number, endpoint));
         for object in [instance, attachment] {
-            let process = &mut self.processes[node.0];
-            if !process.declared.contains(&object) {
-                process.declared.push(object.clone());
+            self.declare(node, object);
+        }
+        match old {
+            Some(old) if overlap == 1 => {
+                // The old node sees the move before its own client detaches.
+                self.deliver_all();
+                self.detach_from(old, endpoint);
             }
-            process.source(SourceEvent::Upsert(object), self.now);
+            Some(old) => {
+                self.ghosts.insert((old, endpoint));
+            }
+            None => {}
         }
-        if let Some(old) = old.filter(|_| before) {
-            // The old node sees the move before its own client detaches.
-            self.deliver_all();
-            self.detach_from(old, endpoint);
+    }
+
+    fn declare(&mut self, node: NodeId, object: Object) {
+        let process = &mut self.processes[node.0];
+        let key = object.key();
+        match process.declared.iter_mut().find(|old| old.key() == key) {
+            Some(old) => *old = object.clone(),
+            None => process.declared.push(object.clone()),
         }
+        process.source(SourceEvent::Upsert(object), self.now);
+    }
+
+    /// An instance imports and exports other route targets from now on, node after node.
+    fn retarget(&mut self) {
+        let number = self.random.below(self.config.instances);
+        let targets = Targets {
+            import: self.some_targets(),
+            export: self.some_targets(),
+        };
+        self.log(format!("instance {number}: {targets:?}"));
+        self.targets[number] = targets;
+        let object = Object::Instance(instance_object(number, &self.targets[number]));
+        for node in self.nodes() {
+            let declared = &self.processes[node.0].declared;
+            if declared.iter().any(|old| old.key() == object.key()) {
+                self.declare(node, object.clone());
+                self.deliver_some();
+            }
+        }
+    }
+
+    fn some_targets(&mut self) -> BTreeSet<u32> {
+        let count = 1 + self.random.below(2);
+        (0..count)
+            .map(|_| 1 + self.random.below(TARGETS as usize) as u32)
+            .collect()
+    }
+
+    fn set_health(&mut self, node: NodeId, health: Health) {
+        self.log(format!("dataplane of node {}: {health:?}", node.0));
+        self.processes[node.0].set_health(health, self.now);
     }
 
     fn detach(&mut self) {
@@ -211,7 +305,7 @@ impl Site {
         let number = self.instance_of(endpoint);
         let attachment = Object::Attachment(attachment_object(number, endpoint)).key();
         self.undeclare(node, &attachment);
-        let id = InstanceId::new(&format!("net-{number}"));
+        let id = instance_id(number);
         let empty = !self.processes[node.0]
             .declared
             .iter()
@@ -227,46 +321,41 @@ impl Site {
         process.source(SourceEvent::Remove(key.clone()), self.now);
     }
 
-    fn connect(&mut self, node: NodeId) {
-        if self.sessions.insert(node) {
-            self.log(format!("session of node {} up", node.0));
-            self.processes[node.0].peer_up(REFLECTOR, false, self.now);
-            self.processes[REFLECTOR.0].peer_up(node, true, self.now);
+    fn connect(&mut self, session: Session) {
+        if self.sessions.insert(session) {
+            let (node, reflector) = session;
+            self.log(format!(
+                "session of nodes {} and {} up",
+                node.0, reflector.0
+            ));
+            self.processes[node.0].peer_up(reflector, false, self.now);
+            self.processes[reflector.0].peer_up(node, true, self.now);
         }
     }
 
-    fn break_session(&mut self, node: NodeId) {
-        if self.sessions.remove(&node) {
-            self.log(format!("session of node {} down", node.0));
-            self.processes[node.0].peer_down(REFLECTOR, self.now);
-            self.processes[REFLECTOR.0].peer_down(node, self.now);
+    fn break_session(&mut self, session: Session) {
+        if self.sessions.remove(&session) {
+            let (node, reflector) = session;
+            self.log(format!(
+                "session of nodes {} and {} down",
+                node.0, reflector.0
+            ));
+            self.processes[node.0].peer_down(reflector, self.now);
+            self.processes[reflector.0].peer_down(node, self.now);
         }
     }
 
     fn kill(&mut self, id: NodeId) {
         self.log(format!("process {} killed and started", id.0));
-        let sessions = if id == REFLECTOR {
-            self.nodes()
-        } else {
-            vec![id]
-        };
-        for node in sessions {
-            if self.sessions.remove(&node) {
+        for session in self.sessions_of(id) {
+            if self.sessions.remove(&session) {
                 // Only the survivor hears of it.
-                let (survivor, dead) = if id == REFLECTOR {
-                    (node, id)
-                } else {
-                    (REFLECTOR, node)
-                };
-                self.processes[survivor.0].peer_down(dead, self.now);
+                let (node, reflector) = session;
+                let survivor = if id == reflector { node } else { reflector };
+                self.processes[survivor.0].peer_down(id, self.now);
             }
         }
-        let peers = if id == REFLECTOR {
-            self.config.nodes
-        } else {
-            1
-        };
-        self.processes[id.0].restart(peers, self.now);
+        self.processes[id.0].restart(peers_of(self.config, id), self.now);
     }
 
     /// Delivers a few messages of links that the seed chooses, each link in its order.
@@ -338,18 +427,21 @@ impl Site {
             .map(|(endpoint, _)| self.instance_of(*endpoint))
             .collect();
         for (&endpoint, &place) in &self.places {
-            let number = self.instance_of(endpoint);
-            if !here.contains(&number) {
-                continue;
-            }
-            let name = format!("net-{number}");
+            let from = self.instance_of(endpoint);
             let (mac, ip) = (endpoint_mac(endpoint), endpoint_ip(endpoint));
             if place == node {
+                let name = instance_id(from);
                 expected.insert(format!("{name} domain"));
                 expected.insert(format!("{name} port tap{endpoint}"));
                 expected.insert(format!("{name} local {mac} tap{endpoint}"));
-            } else {
-                let vtep = place.addr();
+                continue;
+            }
+            let exported = &self.targets[from].export;
+            let importing = here
+                .iter()
+                .filter(|to| !self.targets[**to].import.is_disjoint(exported));
+            for to in importing {
+                let (name, vtep) = (instance_id(*to), place.addr());
                 expected.insert(format!("{name} flood {vtep}"));
                 expected.insert(format!("{name} remote {mac} {vtep}"));
                 expected.insert(format!("{name} neighbor {ip} {mac}"));
@@ -359,73 +451,11 @@ impl Site {
     }
 }
 
-/// A dataplane in the words of [`Site::expected`].
-fn reduce(dataplane: &BTreeMap<DesiredKey, DesiredValue>) -> BTreeSet<String> {
-    let name = |key: &DesiredKey| match dataplane.get(&DesiredKey::Domain(key.domain())) {
-        Some(DesiredValue::Domain(domain)) => domain.instance.to_string(),
-        _ => format!("no domain {}", key.domain()),
-    };
-    dataplane
-        .iter()
-        .map(|(key, value)| {
-            let name = name(key);
-            match (key, value) {
-                (DesiredKey::Port(_, port), _) => format!("{name} port {port}"),
-                (DesiredKey::LocalMac(_, mac), DesiredValue::LocalMac { port }) => {
-                    format!("{name} local {mac} {port}")
-                }
-                (DesiredKey::Flood(_, vtep), _) => format!("{name} flood {vtep}"),
-                (DesiredKey::RemoteMac(_, mac), DesiredValue::RemoteMac { vtep, .. }) => {
-                    format!("{name} remote {mac} {vtep}")
-                }
-                (DesiredKey::Neighbor(_, ip), DesiredValue::Neighbor { mac }) => {
-                    format!("{name} neighbor {ip} {mac}")
-                }
-                _ => format!("{name} domain"),
-            }
-        })
-        .collect()
-}
-
-fn endpoint_mac(endpoint: usize) -> MacAddr {
-    let [.., a, b] = endpoint.to_be_bytes();
-    MacAddr([2, 0, 0, 0, a, b])
-}
-
-fn endpoint_ip(endpoint: usize) -> IpAddr {
-    let [.., a, b] = endpoint.to_be_bytes();
-    [10, 0, a, b].into()
-}
-
-fn instance_object(number: usize) -> VpnInstance {
-    let rt = RouteTarget::from_as2(SITE_AS.0 as u16, number as u32 + 1);
-    VpnInstance {
-        id: InstanceId::new(&format!("net-{number}")),
-        kind: VpnKind::MacVrf(MacVrf {
-            vni: Vni::new(number as u32 + 100),
-            bridge: None,
-        }),
-        import: [rt].into(),
-        export: [rt].into(),
-        rd: None,
-        gateway_ip: None,
-        description: None,
-    }
-}
-
-fn attachment_object(instance: usize, endpoint: usize) -> Attachment {
-    Attachment {
-        key: AttachmentKey {
-            instance: InstanceId::new(&format!("net-{instance}")),
-            mac: endpoint_mac(endpoint),
-            ip: Some(endpoint_ip(endpoint)),
-        },
-        port: Port {
-            name: PortName::new(&format!("tap{endpoint}")),
-            vlan: None,
-        },
-        local_pref: None,
-        sticky: false,
-        description: None,
+/// How many peers a process is configured with.
+fn peers_of(config: SiteConfig, id: NodeId) -> usize {
+    if id.0 < config.reflectors {
+        config.nodes
+    } else {
+        config.reflectors
     }
 }

@@ -1,8 +1,10 @@
 //! Whole sites from seeds. `CHANTER_SIM_SEEDS=FROM..TO` runs others than the default ones.
 
+use chanter_engine::desired::DesiredKey;
 use chanter_sim::{NodeId, Site, SiteConfig};
 
 const SITE: SiteConfig = SiteConfig {
+    reflectors: 2,
     nodes: 4,
     instances: 3,
     endpoints: 12,
@@ -10,7 +12,7 @@ const SITE: SiteConfig = SiteConfig {
 
 fn seeds() -> std::ops::Range<u64> {
     let Ok(text) = std::env::var("CHANTER_SIM_SEEDS") else {
-        return 0..60;
+        return 0..30;
     };
     let (from, to) = text
         .split_once("..")
@@ -56,11 +58,23 @@ fn a_restart_takes_nothing_out_of_any_dataplane() {
             .iter()
             .map(|dataplane| dataplane.len())
             .sum::<usize>();
-        for process in 0..=SITE.nodes {
+        for process in 0..SITE.reflectors + SITE.nodes {
             site.restart(NodeId(process));
             site.quiesce_watching(|now| {
                 for (index, (held, holds)) in before.iter().zip(now).enumerate() {
-                    assert_eq!(held, &holds.dataplane, "dataplane of process {index} flaps");
+                    let changed: Vec<_> = held
+                        .iter()
+                        .filter(|(key, value)| match (key, holds.dataplane.get(*key)) {
+                            // Of a VTEP with several instances one VNI counts: another, while only
+                            // its route is back.
+                            (DesiredKey::Flood(..), Some(_)) => false,
+                            (_, now) => now != Some(*value),
+                        })
+                        .collect();
+                    assert!(
+                        changed.is_empty() && held.len() == holds.dataplane.len(),
+                        "seed {seed}: the restart of {process} takes {changed:?} out of {index}"
+                    );
                 }
             });
         }

@@ -1,7 +1,7 @@
 //! The native API from the other side: what the command line uses.
 //!
 //! One connection for each request, over the daemon's unix socket. Types are those of
-//! [`dto`](crate::dto).
+//! [`crate::dto`].
 
 mod error;
 mod events;

@@ -320,6 +320,7 @@ async fn acknowledge(mut feed: DesiredFeed, engine: EngineHandle, faults: Faults
             };
             Report {
                 key: change.key,
+                version: change.version,
                 result: fault.cloned().map_or(Ok(()), Err),
             }
         };

@@ -30,7 +30,7 @@ struct RestAttachArgs {
     /// The VPN instance (default: bagpipe-test with the type in front)
     #[arg(long, default_value = DEFAULT_INSTANCE)]
     vpn_instance_id: String,
-    /// The port: a device, netns[:DEVICE] for a namespace of its own, or evpn:INSTANCE
+    /// The port: a device, netns or netns:DEVICE for a namespace of its own, or evpn:INSTANCE
     #[arg(long)]
     port: Option<String>,
     /// Which traffic of the port is in the VPN

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use chanter_engine::desired::{DesiredChange, DesiredKey, DesiredValue, Domain, DomainId};
 use chanter_intent::PortName;
-use chanter_types::{MacAddr, Vni};
+use chanter_types::{IfName, MacAddr, Vni};
 
 use super::names;
 
@@ -24,6 +24,9 @@ pub(super) struct DomainObjects {
     pub(super) domain: Option<Domain>,
     /// What the domain was when it was last desired; its entries are in the devices of that.
     pub(super) last: Option<Domain>,
+    /// Given bridges that the domain was in and is in no more, with what it was then: its entries
+    /// stay in them when the devices go elsewhere.
+    pub(super) left: BTreeMap<IfName, Domain>,
     pub(super) ports: BTreeMap<PortName, Option<u16>>,
     pub(super) local_macs: BTreeMap<MacAddr, PortName>,
     pub(super) floods: BTreeMap<IpAddr, Vni>,
@@ -134,7 +137,7 @@ impl Desired {
 
     /// Takes in one change. A value of another variant than its key counts as none.
     pub(super) fn apply(&mut self, change: DesiredChange) {
-        let DesiredChange { key, value } = change;
+        let DesiredChange { key, value, .. } = change;
         if let DesiredKey::Domain(id) = key {
             let domain = match value {
                 Some(DesiredValue::Domain(domain)) => Some(domain),
@@ -195,6 +198,15 @@ impl Desired {
     fn apply_domain(&mut self, id: DomainId, domain: Option<Domain>) {
         let objects = self.domains.entry(id).or_default();
         let old = std::mem::replace(&mut objects.domain, domain.clone());
+        if let (Some(old), Some(new)) = (&old, &domain)
+            && let Some(bridge) = &old.bridge
+            && old.bridge != new.bridge
+        {
+            objects.left.insert(bridge.clone(), old.clone());
+        }
+        if let Some(bridge) = domain.as_ref().and_then(|domain| domain.bridge.as_ref()) {
+            objects.left.remove(bridge);
+        }
         if let Some(old) = old
             && domain
                 .as_ref()

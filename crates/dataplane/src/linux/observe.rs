@@ -24,6 +24,9 @@ pub(super) struct Link {
     pub(super) master: Option<u32>,
     /// Whether the kernel gives it IPv6 addresses by itself; `None` where it has no IPv6.
     pub(super) generates_addresses: Option<bool>,
+    /// Whether the node takes ARP requests and IPv4 packets on it for all its addresses, wherever
+    /// they are; `None` where it has no IPv4.
+    pub(super) takes_ipv4: Option<bool>,
     pub(super) kind: LinkKind,
     /// Its settings as a bridge port.
     pub(super) port: Option<PortSettings>,
@@ -290,6 +293,9 @@ impl Observed {
             Notice::LinkGone { index } => {
                 let old = self.drop_link(index)?;
                 self.drop_entries(index);
+                if let Some(bridge) = old.master {
+                    self.flush_port(bridge, index);
+                }
                 Some(Changed::Link {
                     old: Some(Box::new(old)),
                     new: None,
@@ -403,7 +409,6 @@ impl Observed {
         for key in keys {
             self.neighbors.remove(&key);
         }
-        self.bridge_fdb.retain(|_, entry| entry.port != index);
     }
 
     fn flush_port(&mut self, bridge: u32, port: u32) {

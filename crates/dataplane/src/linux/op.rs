@@ -53,6 +53,10 @@ pub(super) enum Op {
     NoAddresses {
         dev: DevName,
     },
+    /// Makes the node deaf to IPv4 on the device, but for addresses that an operator puts there.
+    NoIpv4 {
+        dev: DevName,
+    },
     SetUp {
         dev: DevName,
     },
@@ -168,6 +172,9 @@ impl fmt::Display for Op {
             Op::DeleteDevice { dev } => write!(f, "delete device {dev}"),
             Op::Tag { dev, tag } => write!(f, "set {dev}: alias {tag}"),
             Op::NoAddresses { dev } => write!(f, "set {dev}: no IPv6 addresses of its own"),
+            Op::NoIpv4 { dev } => {
+                write!(f, "set {dev}: ARP and IPv4 only for addresses of its own")
+            }
             Op::SetUp { dev } => write!(f, "set {dev}: up"),
             Op::Attach { port, bridge } => write!(f, "make {port} a port of {bridge}"),
             Op::Detach { port } => write!(f, "take {port} out of its bridge"),

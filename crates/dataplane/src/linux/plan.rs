@@ -127,6 +127,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, scope: &Scope, rules:
         taken: BTreeSet::new(),
         freed: BTreeSet::new(),
         orphaned: BTreeSet::new(),
+        moved: BTreeSet::new(),
         teardown: Vec::new(),
         plan: Plan::default(),
     };
@@ -154,7 +155,8 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, scope: &Scope, rules:
     let moved: BTreeSet<DevName> = plan.steps.iter().filter_map(attached).cloned().collect();
     teardown.retain(|step| match &step.op {
         Op::DeleteDevice { dev } => !freed.contains(dev),
-        Op::Detach { port } => !moved.contains(port),
+        // What was known behind it is forgotten with the move, and what is known now stays.
+        Op::Detach { port } | Op::Forget { port, .. } => !moved.contains(port),
         _ => true,
     });
     teardown.sort_by_key(|step| std::cmp::Reverse(step.op.teardown_rank()));
@@ -179,6 +181,9 @@ struct Planner<'a> {
     freed: BTreeSet<DevName>,
     /// Names of devices that this plan deletes at its end.
     orphaned: BTreeSet<DevName>,
+    /// Names of ports that this plan, as far as it goes by now, puts into another bridge: what the
+    /// old one knew behind them is forgotten.
+    moved: BTreeSet<DevName>,
     teardown: Vec<Step>,
     plan: Plan,
 }
@@ -211,6 +216,9 @@ impl Planner<'_> {
             self.plan_removed_domain(id, objects, part);
             return;
         };
+        if part.whole {
+            self.plan_left_bridges(objects);
+        }
         let key = DesiredKey::Domain(id);
         let devices = match self.plan_devices(&key, domain) {
             Ok(devices) => devices,
@@ -225,6 +233,9 @@ impl Planner<'_> {
         };
         self.plan.bindings.insert(id, Some(binding));
         self.plan.examined.insert(key);
+        if part.whole {
+            self.plan_unused_bridge(domain);
+        }
         let mut keys = part.keys_of(id, objects);
         if part.whole && self.rules.prune {
             self.add_observed_keys(id, &devices, &mut keys);

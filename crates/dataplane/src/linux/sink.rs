@@ -9,7 +9,9 @@ mod touched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use chanter_engine::desired::{DataplaneError, DesiredChange, DesiredKey, DomainId, Report};
+use chanter_engine::desired::{
+    DataplaneError, DesiredChange, DesiredKey, DomainId, Report, Version,
+};
 use nix::errno::Errno;
 use tracing::{debug, info, warn};
 
@@ -45,6 +47,10 @@ pub(super) struct Sink {
     /// Which domains use a device, by its index.
     users: BTreeMap<u32, BTreeSet<DomainId>>,
     reported: BTreeMap<DesiredKey, Result<(), DataplaneError>>,
+    /// The latest change of each object that is wanted, or was and is not gone yet.
+    versions: BTreeMap<DesiredKey, Version>,
+    /// Domains that were last reported as failed.
+    failed: BTreeSet<DomainId>,
     /// Objects about which the engine has said something that is not answered yet.
     fresh: BTreeSet<DesiredKey>,
     holds: Holds,
@@ -72,6 +78,8 @@ impl Sink {
             bindings: BTreeMap::new(),
             users: BTreeMap::new(),
             reported: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            failed: BTreeSet::new(),
             fresh: BTreeSet::new(),
             holds: Holds::default(),
             orphans_at: None,
@@ -88,6 +96,12 @@ impl Sink {
         self.observe().await
     }
 
+    /// Leaves so little room for notifications that they are soon lost.
+    #[cfg(test)]
+    pub(super) fn squeeze_notifications(&mut self) {
+        self.notifications.squeeze();
+    }
+
     #[cfg(test)]
     pub(super) fn desired(&self) -> &Desired {
         &self.desired
@@ -102,6 +116,7 @@ impl Sink {
     pub(super) fn submit(&mut self, changes: Vec<DesiredChange>, prune_allowed: bool) {
         for change in changes {
             let key = change.key.clone();
+            self.versions.insert(key.clone(), change.version);
             self.desired.apply(change);
             self.holds.changed(&key);
             match key {
@@ -136,6 +151,8 @@ impl Sink {
             Received::Notices(notices) => self.apply(notices),
             Received::Overrun => {
                 info!("notifications of the kernel were lost, observing all anew");
+                // Those that still wait in the old socket are older than what is observed now.
+                self.notifications = Notifications::open()?;
                 self.observe().await?;
             }
             Received::Nothing => {}
@@ -251,10 +268,15 @@ impl Sink {
                 self.report(key, Ok(()), reports);
             } else {
                 self.desired.forget(&key);
-                self.reported.remove(&key);
-                if self.fresh.remove(&key) {
+                let failed = matches!(self.reported.remove(&key), Some(Err(_)));
+                let version = self.versions.remove(&key).unwrap_or_default();
+                if let DesiredKey::Domain(id) = key {
+                    self.failed.remove(&id);
+                }
+                if self.fresh.remove(&key) || failed {
                     reports.push(Report {
                         key,
+                        version,
                         result: Ok(()),
                     });
                 }
@@ -271,8 +293,19 @@ impl Sink {
     ) {
         let known = self.reported.get(&key) == Some(&result);
         if self.fresh.remove(&key) || !known {
+            if let DesiredKey::Domain(id) = key {
+                match result {
+                    Ok(()) => self.failed.remove(&id),
+                    Err(_) => self.failed.insert(id),
+                };
+            }
             self.reported.insert(key.clone(), result.clone());
-            reports.push(Report { key, result });
+            let version = self.versions.get(&key).copied().unwrap_or_default();
+            reports.push(Report {
+                key,
+                version,
+                result,
+            });
         }
     }
 

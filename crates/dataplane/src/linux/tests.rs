@@ -6,8 +6,12 @@
 mod adoption;
 mod desire;
 mod entries;
+mod isolation;
+mod live;
 mod namespace;
+mod netlink_monitor;
 mod node;
+mod overrun;
 mod plans;
 mod ports;
 mod simulation;

@@ -141,7 +141,7 @@ impl Engine {
                 .destinations_with_rt(Family::L2VPN_EVPN, *rt)
                 .collect();
             for route in routes {
-                self.import(route);
+                self.import(route, Some(change.number));
             }
         }
         if !self.config.rt_constraint {

@@ -10,7 +10,7 @@ use chanter_types::Instant;
 use super::Engine;
 use crate::desired::{DesiredKey, Report};
 use crate::gate::Circumstances;
-use crate::rib::{DestRef, PathOrigin};
+use crate::rib::DestRef;
 use crate::vpn::Surroundings;
 use crate::{Event, ObjectStatus, Output};
 
@@ -47,7 +47,8 @@ impl Engine {
                 instance.dirty.routes = true;
                 self.statuses
                     .touch(ObjectKey::Instance(instance.id.clone()));
-                instance.macs.keys().copied().collect()
+                let local = instance.macs.iter().filter(|(_, e)| !e.local.is_empty());
+                local.map(|(mac, _)| *mac).collect()
             }
             DesiredKey::Port(_, port) => {
                 let users = instance.ports.get(port).into_iter().flatten();
@@ -78,7 +79,9 @@ impl Engine {
         }
     }
 
-    pub(super) fn import(&mut self, route: DestRef) {
+    /// Brings a route to the instances that import it; to one of them only, if it imports other
+    /// route targets than before.
+    pub(super) fn import(&mut self, route: DestRef, only: Option<u32>) {
         let Some(own_vtep) = self.config.vtep else {
             return;
         };
@@ -86,17 +89,18 @@ impl Engine {
         let Some(Nlri::Evpn(nlri)) = destination.nlri() else {
             return;
         };
-        let best = destination.best();
-        let path = best.filter(|path| matches!(path.origin, PathOrigin::Peer(_)));
+        // With a route distinguisher that several nodes share, the best path may be our own: what
+        // the peers say of the MAC address counts nevertheless (RFC 7432 section 15).
+        let path = destination.best_of_peers();
         let path = path.map(|path| (path.data, path.attributes));
-        self.vpn.import(&nlri, path, own_vtep);
+        self.vpn.import(&nlri, path, own_vtep, only);
     }
 
     /// Imports what changed in the RIB and computes what follows, until nothing does any more.
     pub(super) fn compute(&mut self, now: Instant) {
         loop {
             while let Some(route) = self.rib.poll_changed() {
-                self.import(route);
+                self.import(route, None);
             }
             let Some(own_vtep) = self.config.vtep else {
                 return;

@@ -282,8 +282,8 @@ impl Selection<'_> {
     fn rank(self, step: Step, candidate: &Candidate<'_>) -> u128 {
         let attributes = candidate.attributes;
         match step {
-            Step::Sticky => u128::from(!mobility(attributes).0),
-            Step::MacSequence => u128::from(u32::MAX - mobility(attributes).1),
+            Step::Sticky => u128::from(!mac_mobility(attributes).0),
+            Step::MacSequence => u128::from(u32::MAX - mac_mobility(attributes).1),
             Step::LocalPref => u128::from(u32::MAX - self.local_pref(candidate)),
             Step::Local => u128::from(!candidate.source.is_local()),
             Step::AsPathLength => u128::from(attributes.as_path_len()),
@@ -327,8 +327,8 @@ impl Selection<'_> {
         Some(match step {
             Step::Sticky => LossReason::NotSticky,
             Step::MacSequence => LossReason::MacSequence {
-                own: mobility(own.attributes).1,
-                best: mobility(best.attributes).1,
+                own: mac_mobility(own.attributes).1,
+                best: mac_mobility(best.attributes).1,
             },
             Step::LocalPref => LossReason::LocalPref {
                 own: self.local_pref(own),
@@ -390,11 +390,13 @@ impl Selection<'_> {
     }
 }
 
-/// Whether a MAC address must not move, and how often it has (RFC 7432 section 15: without the
-/// community, never).
-fn mobility(attributes: &Attributes) -> (bool, u32) {
-    attributes
+/// Whether a MAC address must not move, and how often it has moved (RFC 7432 section 15: without the
+/// community, never). Where several are present the highest counts.
+pub(crate) fn mac_mobility(attributes: &Attributes) -> (bool, u32) {
+    let all = attributes
         .extended_communities()
-        .find_map(chanter_bgp::ExtendedCommunity::as_mac_mobility)
-        .unwrap_or((false, 0))
+        .filter_map(chanter_bgp::ExtendedCommunity::as_mac_mobility);
+    all.fold((false, 0), |(sticky, sequence), (s, n)| {
+        (sticky | s, sequence.max(n))
+    })
 }

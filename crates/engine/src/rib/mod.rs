@@ -43,6 +43,7 @@ use chanter_types::{Asn, Instant, Ipv4Prefix, Ipv6Prefix};
 use serde::{Deserialize, Serialize};
 
 pub use best::LossReason;
+pub(crate) use best::mac_mobility;
 pub use peers::RejectReason;
 pub use show::{Destination, PathRef, Scope};
 pub use verdict::NotExported;

@@ -44,7 +44,7 @@ impl Place {
         match self {
             Place::Nowhere => "nowhere".to_owned(),
             Place::Local(port) => format!("local port {port}"),
-            Place::Remote(remote) => remote.vtep.to_string(),
+            Place::Remote(remote) => format!("VTEP {}", remote.vtep),
         }
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Vpn {
 /// How the set of imported route targets of the node changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct TargetChange {
+    /// The instance that imports others.
+    pub(crate) number: u32,
     /// Route targets whose routes are to be imported anew.
     pub(crate) touched: BTreeSet<RouteTarget>,
     /// Route targets that no instance imported before.
@@ -154,7 +156,10 @@ impl Vpn {
         old: &BTreeSet<RouteTarget>,
         new: &BTreeSet<RouteTarget>,
     ) -> TargetChange {
-        let mut change = TargetChange::default();
+        let mut change = TargetChange {
+            number,
+            ..TargetChange::default()
+        };
         for rt in new.difference(old) {
             let importers = self.importers.entry(*rt).or_default();
             if importers.is_empty() {
@@ -177,12 +182,14 @@ impl Vpn {
     }
 
     /// Brings a route to the instances that import it, and away from those that no longer do.
-    /// `path` is the best path that a peer has given, if any.
+    /// `path` is the best path that a peer has given, if any. If it is as it was and one instance
+    /// imports other route targets, that is `only`: to the others the route says nothing new.
     pub(crate) fn import(
         &mut self,
         nlri: &EvpnNlri,
         path: Option<(PathData, &Attributes)>,
         own_vtep: IpAddr,
+        only: Option<u32>,
     ) {
         let mut numbers = Numbers::new();
         if let Some((_, attributes)) = path {
@@ -200,7 +207,10 @@ impl Vpn {
         };
         if let Some((data, attributes)) = path.filter(|_| !numbers.is_empty()) {
             let read = read(nlri, data, attributes, own_vtep);
-            for number in &numbers {
+            let concerned = numbers
+                .iter()
+                .filter(|number| only.is_none_or(|only| only == **number));
+            for number in concerned {
                 if let Some(instance) = self.get_mut(*number) {
                     instance.import(nlri, read.clone());
                 }

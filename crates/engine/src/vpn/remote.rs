@@ -4,9 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use chanter_bgp::{
-    Attributes, EvpnNlri, InclusiveMulticast, MacIp, PathData, PmsiTunnel, encapsulation,
+    Attributes, EvpnNlri, ExtendedCommunity, InclusiveMulticast, MacIp, PathData, PmsiTunnel,
+    encapsulation,
 };
 use chanter_types::{MacAddr, Vni};
+
+use crate::rib::mac_mobility;
 
 /// What a route says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +59,17 @@ impl fmt::Display for Unusable {
             Unusable::OwnVtep => f.write_str("it leads to the VTEP of this node"),
             Unusable::RouteType(kind) => write!(f, "EVPN route type {kind} is not used here"),
             Unusable::Encapsulation(types) => {
-                f.write_str("its encapsulations do not include VXLAN (8):")?;
-                types.iter().try_for_each(|kind| write!(f, " {kind}"))
+                f.write_str("it cannot be reached by VXLAN, only by")?;
+                let names = types
+                    .iter()
+                    .map(|kind| ExtendedCommunity::encapsulation(*kind));
+                for (place, name) in names.enumerate() {
+                    let separator = if place == 0 { "" } else { "," };
+                    let name = name.to_string();
+                    let name = name.strip_prefix("encap:").unwrap_or(&name);
+                    write!(f, "{separator} {}", name.to_uppercase())?;
+                }
+                Ok(())
             }
             Unusable::NextHop(None) => f.write_str("it has no next hop"),
             Unusable::NextHop(Some(hop)) => write!(f, "{hop} cannot be the address of a VTEP"),
@@ -92,7 +104,7 @@ pub(crate) fn read(
             }
             let vtep = check_vtep(attributes.next_hop(), own)?;
             let vni = Vni::new(data.label).ok_or(Unusable::Label(data.label))?;
-            let (sticky, sequence) = mobility(attributes);
+            let (sticky, sequence) = mac_mobility(attributes);
             let local_pref = attributes.local_pref().unwrap_or(100);
             let remote = RemoteMac {
                 vtep,
@@ -142,15 +154,4 @@ fn check_vtep(vtep: Option<IpAddr>, own: IpAddr) -> Result<IpAddr, Unusable> {
     } else {
         Ok(addr)
     }
-}
-
-/// Sticky flag and sequence number; a route without the community has number 0 (RFC 7432 section
-/// 15). Where several are present the highest counts.
-fn mobility(attributes: &Attributes) -> (bool, u32) {
-    let all = attributes
-        .extended_communities()
-        .filter_map(|c| c.as_mac_mobility());
-    all.fold((false, 0), |(sticky, sequence), (s, n)| {
-        (sticky | s, sequence.max(n))
-    })
 }

@@ -17,6 +17,12 @@ pub(super) fn step(stage: WhyStage, text: impl Into<String>) -> WhyStep {
     }
 }
 
+/// A list as people write it; `None` if it is empty.
+pub(super) fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> Option<String> {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    (!items.is_empty()).then(|| items.join(", "))
+}
+
 pub(super) fn rib_step(route: &RouteView) -> WhyStep {
     let mut rejected = Vec::new();
     for path in route.paths.iter().skip(1) {

@@ -2,4 +2,5 @@
 
 mod recompute;
 mod scenarios;
+mod work;
 mod world;

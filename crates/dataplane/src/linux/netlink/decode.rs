@@ -101,6 +101,7 @@ fn decode_link(payload: &[u8]) -> Option<Notice> {
         up: flags & IFF_UP != 0,
         master: None,
         generates_addresses: None,
+        takes_ipv4: None,
         kind: LinkKind::Other,
         port: None,
     };
@@ -110,7 +111,10 @@ fn decode_link(payload: &[u8]) -> Option<Notice> {
             IFLA_IFALIAS => link.alias = Some(text(nla.value()).into()),
             IFLA_MASTER => link.master = number(nla.value()).filter(|index| *index != 0),
             IFLA_LINKINFO => decode_link_info(nla.value(), &mut link),
-            IFLA_AF_SPEC => link.generates_addresses = generates_addresses(nla.value()),
+            IFLA_AF_SPEC => {
+                link.generates_addresses = generates_addresses(nla.value());
+                link.takes_ipv4 = takes_ipv4(nla.value());
+            }
             // Events of wireless devices have nothing but the event in them.
             IFLA_WIRELESS => return None,
             _ => {}
@@ -200,6 +204,18 @@ fn generates_addresses(octets: &[u8]) -> Option<bool> {
     let inet6 = attributes(octets).find(|nla| nla.kind() == u16::from(AF_INET6))?;
     let mode = attributes(inet6.value()).find(|nla| nla.kind() == IFLA_INET6_ADDR_GEN_MODE)?;
     Some(*mode.value().first()? != IN6_ADDR_GEN_MODE_NONE)
+}
+
+fn takes_ipv4(octets: &[u8]) -> Option<bool> {
+    let inet = attributes(octets).find(|nla| nla.kind() == u16::from(AF_INET))?;
+    let settings = attributes(inet.value()).find(|nla| nla.kind() == IFLA_INET_CONF)?;
+    // An array of 32-bit values; the settings count from 1.
+    let is_set = |setting: u16| {
+        let start = 4 * (usize::from(setting) - 1);
+        let value = settings.value().get(start..).and_then(number);
+        value.map(|value| value != 0)
+    };
+    Some(!(is_set(IPV4_DEVCONF_ARP_IGNORE)? && is_set(IPV4_DEVCONF_RP_FILTER)?))
 }
 
 #[derive(Default)]

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use chanter_types::MacAddr;
 use netlink_packet_core::{
-    Emitable, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE,
-    NLM_F_REQUEST, NetlinkMessage,
+    DefaultNla, Emitable, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL,
+    NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
 };
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoBridge, InfoBridgePort,
@@ -18,6 +18,7 @@ use netlink_packet_route::neighbour::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
+use super::numbers::{AF_INET, IFLA_INET_CONF, IPV4_DEVCONF_ARP_IGNORE, IPV4_DEVCONF_RP_FILTER};
 use crate::linux::observe::{BridgeSettings, DevName, PortSettings, Remote};
 use crate::linux::op::Op;
 use crate::linux::plan::PROTOCOL;
@@ -78,6 +79,7 @@ impl Request {
                 let spec = vec![AfSpecUnspec::Inet6(vec![mode])];
                 set(index(dev)?, LinkAttribute::AfSpecUnspec(spec))
             }
+            Op::NoIpv4 { dev } => set(index(dev)?, LinkAttribute::AfSpecUnspec(vec![no_ipv4()])),
             Op::SetUp { dev } => set_up(index(dev)?),
             Op::Attach { port, bridge } => {
                 set(index(port)?, LinkAttribute::Controller(index(bridge)?))
@@ -143,6 +145,27 @@ fn set(index: u32, attribute: LinkAttribute) -> Request {
         message: RouteNetlinkMessage::SetLink(message),
         flags: 0,
     }
+}
+
+/// `arp_ignore` 1: ARP is answered only for addresses of the device itself. `rp_filter` 1: a packet
+/// is taken only where its source would be reached by the device, which has neither address nor
+/// route.
+fn no_ipv4() -> AfSpecUnspec {
+    let mut settings = Vec::new();
+    for setting in [IPV4_DEVCONF_ARP_IGNORE, IPV4_DEVCONF_RP_FILTER] {
+        settings.extend(nla_header(4, setting));
+        settings.extend(1u32.to_ne_bytes());
+    }
+    let mut octets = nla_header(settings.len(), IFLA_INET_CONF).to_vec();
+    octets.append(&mut settings);
+    AfSpecUnspec::Other(DefaultNla::new(AF_INET.into(), octets))
+}
+
+/// The header of an attribute with a short value of this length.
+fn nla_header(value_len: usize, kind: u16) -> [u8; 4] {
+    let len = u16::try_from(4 + value_len).unwrap_or(u16::MAX);
+    let ([l0, l1], [k0, k1]) = (len.to_ne_bytes(), kind.to_ne_bytes());
+    [l0, l1, k0, k1]
 }
 
 fn set_up(index: u32) -> Request {

@@ -28,6 +28,10 @@ pub(super) const IFLA_INFO_DATA: u16 = 2;
 pub(super) const IFLA_INFO_PORT_KIND: u16 = 4;
 pub(super) const IFLA_INFO_PORT_DATA: u16 = 5;
 
+pub(super) const IFLA_INET_CONF: u16 = 1;
+pub(super) const IPV4_DEVCONF_RP_FILTER: u16 = 8;
+pub(super) const IPV4_DEVCONF_ARP_IGNORE: u16 = 19;
+
 pub(super) const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 pub(super) const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
 

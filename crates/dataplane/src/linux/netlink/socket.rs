@@ -235,6 +235,13 @@ impl Notifications {
         })
     }
 
+    /// The least room that the kernel gives: a message or two.
+    #[cfg(test)]
+    pub(in crate::linux) fn squeeze(&mut self) {
+        let socket = self.socket.socket_mut();
+        socket.set_rx_buf_sz(1).expect("the kernel rounds up");
+    }
+
     /// Waits for news. Cancel-safe: what was read is returned at once.
     pub(in crate::linux) async fn next(&mut self) -> Result<Received, NetlinkError> {
         self.buffer.clear();

@@ -165,6 +165,7 @@ impl<'a> Planner<'a> {
                     },
                 );
                 self.plan_no_addresses(key, &name, Some(true));
+                self.step(key, Op::NoIpv4 { dev: name.clone() });
                 self.step(key, Op::SetUp { dev: name.clone() });
                 return Ok(Device {
                     name,
@@ -173,6 +174,10 @@ impl<'a> Planner<'a> {
                 });
             }
         };
+        if link.takes_ipv4 == Some(true) {
+            let dev = link.name.clone();
+            self.step(key, Op::NoIpv4 { dev });
+        }
         if let LinkKind::Bridge(settings) = link.kind {
             if settings.stp {
                 self.step(
@@ -385,6 +390,21 @@ impl<'a> Planner<'a> {
             }
         }
         Err(node_error("no device name is free".to_owned()))
+    }
+
+    /// Whether an untagged bridge is that of some domain, which adopts it sooner or later.
+    pub(super) fn is_adopted(&self, link: &Link) -> bool {
+        let is_named = |domain: &Domain| {
+            let mut names = names::bridge_names(&domain.instance);
+            names.any(|name| name.as_str() == &*link.name)
+        };
+        let mut domains = self.desired.domains();
+        link.alias.is_none()
+            && domains.any(|(_, objects)| {
+                let domain = objects.domain.as_ref();
+                let domain = domain.filter(|domain| domain.bridge.is_none());
+                domain.is_some_and(|domain| is_named(domain) && self.bridge_fits(link, domain))
+            })
     }
 
     /// Whether an untagged bridge is this domain's: made by bagpipe-bgp, with a VXLAN device that

@@ -359,8 +359,8 @@ impl Planner<'_> {
         let entry = self.observed.bridge_entry(devices.bridge.index?, mac)?;
         // The entry goes with the device behind it.
         let port = self.observed.link(entry.port);
-        port.is_none_or(|port| !self.freed.contains(&port.name))
-            .then_some(entry)
+        let leaves = |name| self.freed.contains(name) || self.moved.contains(name);
+        port.is_none_or(|port| !leaves(&port.name)).then_some(entry)
     }
 }
 

@@ -33,6 +33,7 @@ impl<'a> Planner<'a> {
             Err(error) => self.fail(key, error),
             Ok(PortState { link, attached }) => {
                 if !attached {
+                    self.moved.insert(link.name.clone());
                     let op = Op::Attach {
                         port: link.name.clone(),
                         bridge: devices.bridge.name.clone(),
@@ -133,7 +134,7 @@ impl<'a> Planner<'a> {
         };
         let master = self.observed.link(master);
         let alias = master.and_then(|master| master.alias.as_deref());
-        if alias.is_some_and(names::is_tag) {
+        if alias.is_some_and(names::is_tag) || master.is_some_and(|link| self.is_adopted(link)) {
             return Ok(());
         }
         let master = master.map_or("another device", |master| &master.name);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chanter_engine::desired::{DesiredKey, DomainId};
+use chanter_engine::desired::{DesiredKey, Domain, DomainId};
 use chanter_intent::PortName;
 use chanter_types::MacAddr;
 
@@ -10,7 +10,7 @@ use super::devices::{Device, Devices};
 use super::{PROTOCOL, Part, Planner};
 use crate::linux::desired::DomainObjects;
 use crate::linux::names;
-use crate::linux::observe::{Link, LinkKind};
+use crate::linux::observe::{DevName, Link, LinkKind, Remote};
 use crate::linux::op::{Op, Step};
 
 impl Planner<'_> {
@@ -120,6 +120,69 @@ impl Planner<'_> {
         }
     }
 
+    /// What is ours in bridges of others that the domain has left. Of the VXLAN device there, too,
+    /// if it is shared: one of ours has gone with the domain.
+    pub(super) fn plan_left_bridges(&mut self, objects: &DomainObjects) {
+        for (name, domain) in &objects.left {
+            let used = self.desired.domains().any(|(_, other)| {
+                other.domain.as_ref().and_then(|used| used.bridge.as_ref()) == Some(name)
+            });
+            let Ok(bridge) = self.given_bridge(name) else {
+                continue;
+            };
+            if used {
+                continue;
+            }
+            let shared = self.given_vxlan(&bridge, domain).map(|(link, _)| link);
+            if let Some(index) = bridge.index {
+                self.plan_left_macs(index, shared.map(|link| link.index));
+                self.plan_left_neighbors(index, bridge.name);
+            }
+            if let Some(link) = shared {
+                self.plan_left_tunnels(objects, link);
+                self.plan_left_neighbors(link.index, link.name.clone());
+            }
+        }
+    }
+
+    fn plan_left_macs(&mut self, bridge: u32, shared: Option<u32>) {
+        for (mac, entry) in self.observed.bridge_entries(bridge) {
+            let ours = entry.ext_learned && (entry.sticky || Some(entry.port) == shared);
+            if let Some(port) = self.observed.link(entry.port).filter(|_| ours) {
+                let port = port.name.clone();
+                self.remove_marked(Op::Forget { port, mac });
+            }
+        }
+    }
+
+    fn plan_left_neighbors(&mut self, index: u32, dev: DevName) {
+        for (ip, entry) in self.observed.neighbors(index) {
+            if entry.protocol == PROTOCOL {
+                let dev = dev.clone();
+                self.remove_marked(Op::RemoveNeighbor { dev, ip });
+            }
+        }
+    }
+
+    fn plan_left_tunnels(&mut self, objects: &DomainObjects, link: &Link) {
+        for (mac, entry) in self.observed.tunnel_entries(link.index) {
+            // The mark of flooding targets is that of whoever put the first one there.
+            let ours = |remote: &&Remote| match mac {
+                MacAddr::ZERO => objects.floods.contains_key(&remote.dst),
+                _ => entry.ext_learned,
+            };
+            for remote in entry.remotes.iter().filter(ours).copied() {
+                let vxlan = link.name.clone();
+                self.remove_marked(Op::Untunnel { vxlan, mac, remote });
+            }
+        }
+    }
+
+    /// Removes what is known by its mark alone.
+    fn remove_marked(&mut self, op: Op) {
+        self.teardown.push(Step { key: None, op });
+    }
+
     /// Devices of all instances that are not desired.
     pub(super) fn plan_orphans(&mut self) {
         let orphans: Vec<&Link> = self
@@ -138,6 +201,14 @@ impl Planner<'_> {
             .filter(|link| self.is_removable_orphan(link))
             .collect();
         self.delete_devices(links);
+    }
+
+    /// The bridge of its own that a domain had before it was given one.
+    pub(super) fn plan_unused_bridge(&mut self, domain: &Domain) {
+        let tag = names::tag(&domain.instance);
+        let links = self.observed.by_alias(&tag);
+        let unused = links.filter(|link| self.is_removable_orphan(link));
+        self.delete_devices(unused.collect());
     }
 
     /// VXLAN devices go before bridges.

@@ -1,5 +1,7 @@
 //! Which objects a change in the kernel concerns.
 
+use std::collections::btree_map::Entry;
+
 use chanter_engine::desired::DesiredKey;
 use chanter_intent::PortName;
 
@@ -17,11 +19,13 @@ impl Sink {
                 continue;
             }
             for index in devices(old) {
-                if let Some(users) = self.users.get_mut(&index) {
-                    users.remove(id);
+                if let Entry::Occupied(mut users) = self.users.entry(index) {
+                    users.get_mut().remove(id);
+                    if users.get().is_empty() {
+                        users.remove();
+                    }
                 }
             }
-            self.users.retain(|_, users| !users.is_empty());
             for index in devices(*binding) {
                 self.users.entry(index).or_default().insert(*id);
             }
@@ -56,6 +60,9 @@ impl Sink {
                 for link in [&old, &new].into_iter().flatten() {
                     self.touch_port(&PortName::new(&link.name));
                 }
+                if let Some(new) = new.filter(|new| old.is_some_and(|old| old.alias != new.alias)) {
+                    self.touch_ports_of(new.index);
+                }
             }
         }
     }
@@ -89,14 +96,23 @@ impl Sink {
 
     /// Domains that could not be made: a name, a VNI or a given bridge may be there now.
     fn touch_blocked(&mut self) {
-        for (id, objects) in self.desired.domains() {
-            let key = DesiredKey::Domain(id);
-            let blocked = objects.domain.is_some()
-                && self.holds.held(&key).is_none()
-                && matches!(self.reported.get(&key), Some(Err(_)));
-            if blocked {
-                self.scope.add_domain(id);
+        for id in &self.failed {
+            let wanted = self
+                .desired
+                .domain(*id)
+                .is_some_and(|objects| objects.domain.is_some());
+            if wanted && self.holds.held(&DesiredKey::Domain(*id)).is_none() {
+                self.scope.add_domain(*id);
             }
+        }
+    }
+
+    /// The bridge is ours now: ports in it may be wanted elsewhere.
+    fn touch_ports_of(&mut self, bridge: u32) {
+        let ports = self.observed.ports(bridge);
+        let ports: Vec<PortName> = ports.map(|port| PortName::new(&port.name)).collect();
+        for port in ports {
+            self.touch_port(&port);
         }
     }
 

@@ -1,11 +1,9 @@
 //! Starting on a node that holds something already: our own from before, or bagpipe-bgp's.
 
-use std::io;
-
 use chanter_engine::desired::{DesiredChange, DesiredKey, DomainId};
-use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 
 use super::desire::*;
+use super::netlink_monitor::{heard, monitor};
 use super::node::{Node, error_of};
 
 const MAC_A: &str = "02:00:00:00:00:0a";
@@ -25,37 +23,6 @@ fn some_domain() -> Vec<DesiredChange> {
     ]
 }
 
-/// Hears of links, neighbours, FDB entries, addresses and routes: the kinds of all messages.
-fn monitor(node: &Node) -> Socket {
-    node.ns.run(|_| {
-        let mut socket = Socket::new(NETLINK_ROUTE).expect("a netlink socket");
-        socket.bind_auto().expect("it binds");
-        socket.set_non_blocking(true).expect("it need not block");
-        for group in [1, 3, 5, 7, 9, 11] {
-            socket.add_membership(group).expect("it listens");
-        }
-        socket
-    })
-}
-
-fn heard(socket: &Socket) -> Vec<u16> {
-    let mut kinds = Vec::new();
-    loop {
-        let mut buffer = Vec::with_capacity(65536);
-        match socket.recv(&mut buffer, 0) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return kinds,
-            Err(error) => panic!("{error}"),
-        }
-        let mut rest = buffer.as_slice();
-        while let Some((header, _)) = rest.split_first_chunk::<16>() {
-            let len = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
-            kinds.push(u16::from_ne_bytes([header[4], header[5]]));
-            rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
-        }
-    }
-}
-
 #[test]
 fn a_killed_sink_starts_again_without_the_kernel_noticing() {
     let node = Node::started();
@@ -67,7 +34,7 @@ fn a_killed_sink_starts_again_without_the_kernel_noticing() {
         text.contains("inet6") && !text.contains("tentative")
     });
     node.kill();
-    let monitor = monitor(&node);
+    let monitor = monitor(&node.ns);
     node.start();
     // As the engine speaks up again, one thing after the other.
     for change in some_domain() {
@@ -170,7 +137,7 @@ fn devices_of_bagpipe_are_adopted() {
     bagpipe(&node, "evpn---evpn-a", "vxlan--evpn-a");
     let before = node.ns.ip("-br link show type vxlan");
     node.start();
-    let monitor = monitor(&node);
+    let monitor = monitor(&node.ns);
     node.install(vec![
         domain("10.0.0.1"),
         port("tap-a"),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use chanter_engine::desired::{DesiredChange, DesiredKey, DesiredValue, Domain, DomainId};
+use chanter_engine::desired::{DesiredChange, DesiredKey, DesiredValue, Domain, DomainId, Version};
 use chanter_intent::{InstanceId, PortName};
 use chanter_types::{MacAddr, Vni};
 
@@ -29,6 +29,7 @@ pub(super) fn domain_of(id: DomainId, instance: &str, number: u32, vtep: &str) -
     };
     DesiredChange {
         key: DesiredKey::Domain(id),
+        version: Version::default(),
         value: Some(DesiredValue::Domain(domain)),
     }
 }
@@ -49,6 +50,7 @@ pub(super) fn port(name: &str) -> DesiredChange {
     let key = DesiredKey::Port(ID, PortName::new(name));
     DesiredChange {
         key,
+        version: Version::default(),
         value: Some(DesiredValue::Port { vlan: None }),
     }
 }
@@ -59,6 +61,7 @@ pub(super) fn local(text: &str, port: &str) -> DesiredChange {
     };
     DesiredChange {
         key: DesiredKey::LocalMac(ID, mac(text)),
+        version: Version::default(),
         value: Some(value),
     }
 }
@@ -71,6 +74,7 @@ pub(super) fn flood_to(vtep: &str, number: u32) -> DesiredChange {
     let value = DesiredValue::Flood { vni: vni(number) };
     DesiredChange {
         key: DesiredKey::Flood(ID, addr(vtep)),
+        version: Version::default(),
         value: Some(value),
     }
 }
@@ -87,6 +91,7 @@ pub(super) fn remote_at(mac: MacAddr, vtep: &str, number: u32, sticky: bool) -> 
     };
     DesiredChange {
         key: DesiredKey::RemoteMac(ID, mac),
+        version: Version::default(),
         value: Some(value),
     }
 }
@@ -95,6 +100,7 @@ pub(super) fn neighbor(ip: &str, text: &str) -> DesiredChange {
     let value = DesiredValue::Neighbor { mac: mac(text) };
     DesiredChange {
         key: DesiredKey::Neighbor(ID, addr(ip)),
+        version: Version::default(),
         value: Some(value),
     }
 }
@@ -103,6 +109,7 @@ pub(super) fn neighbor(ip: &str, text: &str) -> DesiredChange {
 pub(super) fn no(change: DesiredChange) -> DesiredChange {
     DesiredChange {
         key: change.key,
+        version: Version::default(),
         value: None,
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::namespace::{Namespace, PATIENCE};
 use crate::linux::LinuxConfig;
+use crate::linux::netlink::Received;
 use crate::linux::plan::{Rules, Scope, plan};
 use crate::linux::sink::Sink;
 
@@ -15,6 +16,7 @@ pub(super) struct State {
     runtime: Runtime,
     sink: Option<Sink>,
     reports: Vec<Report>,
+    overruns: u32,
 }
 
 pub(super) struct Node {
@@ -31,6 +33,7 @@ impl Node {
                 .expect("a runtime"),
             sink: None,
             reports: Vec::new(),
+            overruns: 0,
         });
         Node { ns }
     }
@@ -124,6 +127,29 @@ impl Node {
         assert_eq!(steps, [], "after a dump there is still something to do");
     }
 
+    /// Leaves the sink so little room for notifications that they are soon lost.
+    pub(super) fn squeeze_notifications(&self) {
+        self.ns
+            .run(|state| state.sink.as_mut().map(Sink::squeeze_notifications));
+    }
+
+    /// How often notifications were lost.
+    pub(super) fn overruns(&self) -> u32 {
+        self.ns.run(|state| state.overruns)
+    }
+
+    /// What the sink believes is what a dump says.
+    #[track_caller]
+    pub(super) fn assert_observed(&self) {
+        let (believed, dumped) = self.ns.run(|State { runtime, sink, .. }| {
+            let sink = sink.as_mut().expect("the sink is started");
+            let believed = sink.observed().clone();
+            runtime.block_on(sink.reopen()).expect("netlink works");
+            (believed, sink.observed().clone())
+        });
+        assert_eq!(believed, dumped);
+    }
+
     /// Lets the sink run until `condition` holds of the node's namespace.
     #[track_caller]
     pub(super) fn settle(&self, what: &str, mut condition: impl FnMut(&Node) -> bool) {
@@ -135,6 +161,7 @@ impl Node {
                      runtime,
                      sink,
                      reports,
+                     overruns,
                  }| {
                     let sink = sink.as_mut().expect("the sink is started");
                     runtime.block_on(async {
@@ -142,6 +169,7 @@ impl Node {
                             timeout(Duration::from_millis(50), sink.next_notification()).await;
                         if let Ok(received) = news {
                             let received = received.expect("netlink works");
+                            *overruns += u32::from(matches!(received, Received::Overrun));
                             sink.absorb(received).await.expect("netlink works");
                         }
                         reports.extend(sink.converge(Instant::now()).await.expect("netlink works"));

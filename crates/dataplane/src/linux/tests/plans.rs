@@ -70,6 +70,7 @@ fn a_domain_is_built_before_it_is_used_and_taken_down_in_reverse() {
         "create bridge evpn---evpn-a",
         "set evpn---evpn-a: alias chanter:evpn-a",
         "set evpn---evpn-a: no IPv6 addresses of its own",
+        "set evpn---evpn-a: ARP and IPv4 only for addresses of its own",
         "set evpn---evpn-a: up",
         "create VXLAN device vxlan--evpn-a: VNI 100, local 10.0.0.1, port 4789",
         "set vxlan--evpn-a: alias chanter:evpn-a",

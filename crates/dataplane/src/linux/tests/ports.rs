@@ -4,6 +4,7 @@ use chanter_engine::desired::{DesiredKey, DesiredValue, DomainId};
 use chanter_intent::PortName;
 
 use super::desire::*;
+use super::netlink_monitor::{heard, monitor};
 use super::node::{Node, error_of};
 
 const MAC_A: &str = "02:00:00:00:00:0a";
@@ -113,6 +114,34 @@ fn a_port_moves_from_one_instance_to_another() {
 }
 
 #[test]
+fn an_address_that_moves_with_its_port_is_not_forgotten_on_the_way() {
+    let node = Node::started();
+    let _station = node.endpoint("tap-a", MAC_A, &[]);
+    let two = DomainId(2);
+    node.install(vec![
+        domain("10.0.0.1"),
+        domain_of(two, "other", 200, "10.0.0.1"),
+        port("tap-a"),
+        local(MAC_A, "tap-a"),
+    ]);
+    let monitor = monitor(&node.ns);
+    let [mut other_port, mut other_mac] = [port("tap-a"), local(MAC_A, "tap-a")];
+    other_port.key = DesiredKey::Port(two, PortName::new("tap-a"));
+    other_mac.key = DesiredKey::LocalMac(two, mac(MAC_A));
+    node.submit(vec![
+        no(port("tap-a")),
+        no(local(MAC_A, "tap-a")),
+        other_port,
+        other_mac,
+    ]);
+    node.assert_fdb(&[MAC_A, "tap-a", "sticky", "master evpn---other"]);
+    node.assert_nothing_to_do();
+    // The old bridge forgets two addresses with the port: the endpoint's, and that of the port.
+    let forgotten = heard(&monitor).into_iter().filter(|kind| *kind == 29);
+    assert!(forgotten.count() <= 2, "the new bridge has forgotten it");
+}
+
+#[test]
 fn unplugging_and_removing_leave_nothing_behind() {
     let node = Node::started();
     let _station = node.endpoint("tap-a", MAC_A, &[]);
@@ -185,6 +214,64 @@ fn an_existing_bridge_is_used_and_outlives_the_instance() {
     assert!(node.has_device("brq-1") && !node.has_device("vxlan--evpn-a"));
     assert!(node.ns.ip("link show tap-a").contains("master brq-1"));
     assert!(!node.has_fdb(&["sticky"]) && !node.has_neighbor(&["192.168.0.2", "PERMANENT"]));
+}
+
+#[test]
+fn an_instance_that_leaves_an_existing_bridge_leaves_nothing_in_it() {
+    let node = Node::started();
+    let _station = node.endpoint("tap-a", MAC_A, &[]);
+    given_bridge(&node);
+    node.install(in_given_bridge());
+    assert!(node.has_neighbor(&["192.168.0.2", "dev brq-1", MAC_B]));
+    node.ns
+        .bridge("fdb add 02:00:00:00:00:77 dev tap-a master static");
+    node.submit(vec![domain("10.0.0.1")]);
+    node.settle("the devices have moved", |node| {
+        node.ns
+            .ip("link show vxlan--evpn-a")
+            .contains("master evpn---evpn-a")
+    });
+    assert!(!node.has_neighbor(&["dev brq-1", "PERMANENT"]));
+    assert!(!node.has_fdb(&[MAC_A, "sticky"]), "{}", node.fdb());
+    node.assert_fdb(&[MAC_B, "master evpn---evpn-a"]);
+    assert!(node.has_neighbor(&["192.168.0.2", "dev evpn---evpn-a", MAC_B]));
+    // What others have there stays: the port, which the agent has yet to take out, and its entry.
+    assert!(node.ns.ip("link show tap-a").contains("master brq-1"));
+    node.assert_fdb(&["02:00:00:00:00:77", "static"]);
+    node.ns.ip("link set tap-a nomaster");
+    node.settle("the port has moved", |node| {
+        node.has_fdb(&[MAC_A, "tap-a", "sticky"])
+    });
+    // And back.
+    node.submit(in_given_bridge());
+    assert!(!node.has_device("evpn---evpn-a"));
+    node.ns.ip("link set tap-a master brq-1");
+    node.settle("all is in the existing bridge again", |node| {
+        node.has_fdb(&[MAC_A, "sticky", "master brq-1"])
+            && node.has_neighbor(&["192.168.0.2", "dev brq-1", MAC_B])
+    });
+    node.assert_nothing_to_do();
+}
+
+#[test]
+fn an_instance_that_leaves_a_shared_vxlan_device_leaves_nothing_in_it() {
+    let node = Node::started();
+    let _station = node.endpoint("tap-a", MAC_A, &[]);
+    given_bridge(&node);
+    node.ns
+        .ip("link add vxlan-100 type vxlan id 100 local 10.0.0.1 dstport 8472 proxy");
+    node.ns.ip("link set vxlan-100 master brq-1");
+    node.ns.ip("link set vxlan-100 up");
+    node.ns
+        .bridge("fdb append 00:00:00:00:00:00 dev vxlan-100 dst 10.0.0.77 self permanent");
+    node.install(in_given_bridge());
+    node.submit(vec![domain("10.0.0.1")]);
+    node.settle("nothing of ours is left", |node| {
+        !node.has_fdb(&["dev vxlan-100", "10.0.0.2"])
+            && !node.has_fdb(&[MAC_B, "dev vxlan-100"])
+            && !node.has_neighbor(&["192.168.0.2", "dev vxlan-100"])
+    });
+    node.assert_fdb(&["00:00:00:00:00:00", "dev vxlan-100", "dst 10.0.0.77"]);
 }
 
 #[test]

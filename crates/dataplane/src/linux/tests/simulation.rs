@@ -18,6 +18,7 @@ pub(super) fn link(index: u32, name: &str, kind: LinkKind) -> Link {
         up: false,
         master: None,
         generates_addresses: Some(true),
+        takes_ipv4: Some(true),
         kind,
         port: None,
     }
@@ -120,6 +121,7 @@ fn execute_op(observed: &mut Observed, op: &Op) {
         Op::NoAddresses { dev } => {
             change(observed, dev, |link| link.generates_addresses = Some(false));
         }
+        Op::NoIpv4 { dev } => change(observed, dev, |link| link.takes_ipv4 = Some(false)),
         Op::SetUp { dev } => change(observed, dev, |link| link.up = true),
         Op::SetTunnelPort { port } => change(observed, port, |link| {
             assert!(link.master.is_some(), "{port} is no port");

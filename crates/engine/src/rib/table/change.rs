@@ -204,9 +204,10 @@ impl<K: Key> Table<K> {
     /// Puts the destination at the end of the journal, and aside for the peers that do not follow it.
     /// `old` is the attribute set that the best path had.
     fn note_change(&mut self, index: u32, is_changed: bool, old: Option<u32>, source: Source) {
-        // A VPN instance looks at what peers say also where its own path is the best.
-        let is_local = || K::BY_ROUTE_TARGET && self.best_is_local(index);
-        if !is_changed && !K::SELECTED_PER_PEER && !is_local() {
+        if !is_changed && !K::SELECTED_PER_PEER {
+            if K::BY_ROUTE_TARGET && self.best_is_local(index) {
+                self.pipe.aside.insert(index);
+            }
             return;
         }
         let position = self.dests[index].journal;

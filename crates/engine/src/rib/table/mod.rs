@@ -95,6 +95,9 @@ impl<D: Default> Slot for Path<D> {
 #[derive(Debug, Default)]
 struct Pipe {
     cursor: u32,
+    /// What changed for it alone: a VPN instance looks at what peers say also where its own path is
+    /// the best, which is what all others are sent.
+    aside: IndexSet,
     /// What it was told and has not been told to be gone.
     seen: IndexSet,
     /// What it was told last, if that is gone: kept until it asks again.
@@ -277,10 +280,19 @@ impl<K: Key> Table<K> {
         }
     }
 
-    /// The next destination whose best path changed, for the import pipe.
+    /// The next destination of which the best path, or the best path of the peers, changed, for the
+    /// import pipe.
     pub(super) fn poll_changed(&mut self) -> Option<u32> {
         if let Some(index) = self.pipe.last_gone.take() {
             self.release_destination(index);
+        }
+        while let Some(index) = self.pipe.aside.next(0) {
+            self.pipe.aside.remove(index);
+            // One without a path stands in the journal, if it was ever told.
+            if self.is_live(index) {
+                self.tell_pipe(index);
+                return Some(index);
+            }
         }
         while self.pipe.cursor < self.journal.end() {
             let entry = self.journal.get(self.pipe.cursor);
@@ -289,9 +301,7 @@ impl<K: Key> Table<K> {
                 continue;
             };
             if self.dests[index].head != NONE {
-                if self.pipe.seen.insert(index) {
-                    self.dests[index].holders += 1;
-                }
+                self.tell_pipe(index);
                 return Some(index);
             }
             if self.pipe.seen.remove(index) {
@@ -300,5 +310,11 @@ impl<K: Key> Table<K> {
             }
         }
         None
+    }
+
+    fn tell_pipe(&mut self, index: u32) {
+        if self.pipe.seen.insert(index) {
+            self.dests[index].holders += 1;
+        }
     }
 }

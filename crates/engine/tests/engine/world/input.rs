@@ -173,6 +173,8 @@ impl World {
                 };
                 self.break_object(desired_key(&words.rest()), error);
             }
+            "reports" => self.report_late(desired_key(&words.rest())),
+            "arrives" => self.deliver_late(),
             "mends" => self.mend(&desired_key(&words.rest())),
             other => panic!("unknown input {other:?}: {}", words.line),
         }

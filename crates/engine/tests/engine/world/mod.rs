@@ -9,7 +9,9 @@ mod show;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chanter_engine::desired::{DataplaneError, DesiredChange, DesiredKey, DesiredValue, Report};
+use chanter_engine::desired::{
+    DataplaneError, DesiredChange, DesiredKey, DesiredValue, Report, Version,
+};
 use chanter_engine::{Engine, EngineConfig, Input, Output, PeerId};
 use chanter_types::Instant;
 
@@ -29,8 +31,12 @@ pub(crate) struct World {
     pub(crate) installed: BTreeMap<DesiredKey, DesiredValue>,
     /// What each peer has been sent.
     pub(crate) sent: BTreeMap<PeerId, BTreeMap<String, String>>,
+    /// What it was told last of each object, wanted or not.
+    versions: BTreeMap<DesiredKey, Version>,
     /// What it was told and has not answered.
     unanswered: BTreeSet<DesiredKey>,
+    /// Reports that are under way.
+    late: Vec<Report>,
     lines: Vec<String>,
 }
 
@@ -44,7 +50,9 @@ impl World {
             broken: Vec::new(),
             installed: BTreeMap::new(),
             sent: BTreeMap::new(),
+            versions: BTreeMap::new(),
             unanswered: BTreeSet::new(),
+            late: Vec::new(),
             lines: Vec::new(),
         }
     }
@@ -121,17 +129,36 @@ impl World {
         if keys.is_empty() {
             return;
         }
-        let reports = keys.into_iter().map(|key| {
-            let broken = self.broken.iter().find(|(broken, _)| *broken == key);
-            let wanted = self.installed.contains_key(&key);
-            let result = match broken {
-                Some((_, error)) if wanted => Err(error.clone()),
-                _ => Ok(()),
-            };
-            Report { key, result }
-        });
-        let input = Input::Dataplane(reports.collect());
-        self.engine.handle(input, self.now);
+        let reports = keys.into_iter().map(|key| self.report(key)).collect();
+        self.engine.handle(Input::Dataplane(reports), self.now);
+    }
+
+    /// What the dataplane says of an object, as it knows it now.
+    fn report(&self, key: DesiredKey) -> Report {
+        let broken = self.broken.iter().find(|(broken, _)| *broken == key);
+        let wanted = self.installed.contains_key(&key);
+        let result = match broken {
+            Some((_, error)) if wanted => Err(error.clone()),
+            _ => Ok(()),
+        };
+        let version = self.versions.get(&key).copied().unwrap_or_default();
+        Report {
+            key,
+            version,
+            result,
+        }
+    }
+
+    /// The dataplane reports on an object, but the report is slow.
+    pub(crate) fn report_late(&mut self, key: DesiredKey) {
+        let report = self.report(key);
+        self.late.push(report);
+    }
+
+    /// The slow reports arrive.
+    pub(crate) fn deliver_late(&mut self) {
+        let reports = std::mem::take(&mut self.late);
+        self.engine.handle(Input::Dataplane(reports), self.now);
     }
 
     /// Takes outputs, pulls UPDATEs and answers for the dataplane until nothing happens any more.
@@ -160,6 +187,7 @@ impl World {
     }
 
     fn program(&mut self, change: DesiredChange) {
+        self.versions.insert(change.key.clone(), change.version);
         match change.value {
             Some(value) => self.installed.insert(change.key, value),
             None => self.installed.remove(&change.key),

@@ -12,10 +12,13 @@ pub(crate) fn output_text(output: &Output) -> Option<String> {
         Output::Program(DesiredChange {
             key,
             value: Some(value),
+            ..
         }) => {
             format!("program {key}: {}", value_text(value))
         }
-        Output::Program(DesiredChange { key, value: None }) => format!("program {key}: none"),
+        Output::Program(DesiredChange {
+            key, value: None, ..
+        }) => format!("program {key}: none"),
         Output::PruneAllowed => "prune allowed".to_owned(),
         Output::Status {
             source,
