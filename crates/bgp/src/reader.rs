@@ -31,6 +31,7 @@ impl<'a> Reader<'a> {
         self.octets
     }
 
+    #[inline]
     pub(crate) fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.octets.split_at_checked(count)?;
         self.octets = rest;
@@ -38,6 +39,7 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
+    #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.octets.split_first_chunk::<N>()?;
         self.octets = rest;
@@ -45,6 +47,7 @@ impl<'a> Reader<'a> {
         Some(*taken)
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self) -> Option<u8> {
         self.array::<1>().map(|[octet]| octet)
     }
@@ -54,6 +57,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A sub-reader over the next `count` octets.
+    #[inline]
     pub(crate) fn sub(&mut self, count: usize) -> Option<Reader<'a>> {
         let offset = self.offset;
         self.bytes(count).map(|octets| Reader::new(octets, offset))

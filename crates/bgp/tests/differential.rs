@@ -228,7 +228,7 @@ fn any_group() -> impl Strategy<Value = Group> {
 fn any_group_of(families: Vec<Family>) -> impl Strategy<Value = Group> {
     prop::sample::select(families).prop_flat_map(|family| {
         let route = || any_route(family).prop_filter("typed", |(nlri, _)| is_typed(nlri));
-        let attributes = any_attributes(family).prop_map(without_sets);
+        let attributes = any_attributes(family);
         (attributes, vec(route(), 1..30), vec(route(), 1..30)).prop_map(
             move |(attributes, routes, withdrawn)| Group {
                 family,
@@ -259,20 +259,6 @@ fn with_label_stacks(mut group: Group) -> Group {
         }
     }
     group
-}
-
-/// rustbgpd-wire treats AS_SET as malformed (RFC 9774); we still take it.
-fn without_sets(attributes: Attributes) -> Attributes {
-    let is_set = |kind| matches!(kind, SegmentKind::Set | SegmentKind::ConfedSet);
-    if attributes
-        .as_path()
-        .segments()
-        .any(|segment| is_set(segment.kind()))
-    {
-        attributes.to_builder().clear_as_path().build()
-    } else {
-        attributes
-    }
 }
 
 fn write(group: &Group, ctx: &CodecContext) -> Vec<u8> {

@@ -111,13 +111,13 @@ fn table() -> Vec<Row> {
         row(
             AttributeCode::MP_REACH_NLRI,
             0x80,
-            "0019 46 04 c0000201 00 0404 01020304",
+            "0019 46 04 c0000201 00 0604 01020304",
             reset,
         ),
         row(
             AttributeCode::MP_UNREACH_NLRI,
             0x80,
-            "0019 46 0404 01020304",
+            "0019 46 0604 01020304",
             reset,
         ),
     ]
@@ -361,6 +361,18 @@ fn evpn_routes_that_tell_their_length_are_skipped() {
             "in MP_REACH_NLRI: EVPN inclusive multicast route of length 18 at byte 56 (treat-as-withdraw)",
         ),
         (
+            "0118 00010a0000010005 00000000000000000000 00000000 0013",
+            "in MP_REACH_NLRI: EVPN route of type 1 of length 24 at byte 56 (treat-as-withdraw)",
+        ),
+        (
+            "0417 00010a0000010005 00000000000000000000 80 0a000001",
+            "in MP_REACH_NLRI: EVPN route of type 4 of length 23 at byte 56 (treat-as-withdraw)",
+        ),
+        (
+            "0522 00010a0000010005 00000000000000000000 00000000 21 0a000000 00000000 001388",
+            "in MP_REACH_NLRI: EVPN route of type 5 of length 34 at byte 56 (treat-as-withdraw)",
+        ),
+        (
             "030d 00010a0000010005 00000000 00",
             "in MP_REACH_NLRI: IP address length 0 at byte 68 (treat-as-withdraw)",
         ),
@@ -475,7 +487,14 @@ fn lengths_of_the_fields_that_do_not_fit_reset_the_session() {
 
 #[test]
 fn next_hops_that_are_no_host() {
-    for next_hop in [[0, 0, 0, 0], [224, 0, 0, 5], [255, 255, 255, 255]] {
+    for next_hop in [
+        [0, 0, 0, 0],
+        [0, 0, 0, 1],
+        [127, 0, 0, 1],
+        [224, 0, 0, 5],
+        [240, 0, 0, 1],
+        [255, 255, 255, 255],
+    ] {
         let mut attributes = base(AttributeCode::NEXT_HOP, false);
         attributes.push(attribute(0x40, 3, &next_hop));
         let outcome = decode_body(&body(&[], &attributes, &PREFIX), &CodecContext::default());
@@ -572,6 +591,102 @@ fn a_faulty_message_leaves_those_before_it_alone() {
     );
     assert_eq!(batch.events[..1], before.events);
     assert_eq!(batch.events[1..], [withdrawn_prefix()]);
+}
+
+/// Peers would end the session over them: a reflector must not pass them on.
+#[test]
+fn attributes_that_are_only_passed_on_are_well_formed() {
+    for (code, value, expected) in [
+        // Tunnel Encapsulation (RFC 9012).
+        (23, "0008 0004 0402 0102", None),
+        (23, "0008 0004 8000 01 02 0008 0000", None),
+        (23, "0008 0004 0403 0102", Some(TreatAsWithdraw)),
+        (23, "0008 0005 0402 0102", Some(TreatAsWithdraw)),
+        (23, "0008 00", Some(TreatAsWithdraw)),
+        (23, "", Some(TreatAsWithdraw)),
+        // IPv6 extended communities (RFC 5701).
+        (25, "0002 20010db8000000000000000000000001 0001", None),
+        (
+            25,
+            "0002 20010db8000000000000000000000001 00",
+            Some(TreatAsWithdraw),
+        ),
+        // Only to Customer (RFC 9234).
+        (35, "0000fc01", None),
+        (35, "0000fc", Some(TreatAsWithdraw)),
+        // Prefix-SID (RFC 8669).
+        (40, "01 0007 00000000000001", None),
+        (40, "01 0006 000000000001", Some(AttributeDiscard)),
+        (40, "03 0008 0000 003e80 0003e8", None),
+        (40, "03 0009 0000 003e80 0003e8 00", Some(AttributeDiscard)),
+        (40, "05 0003 0000", Some(AttributeDiscard)),
+        (40, "", Some(AttributeDiscard)),
+    ] {
+        let mut attributes = base(AttributeCode(code), false);
+        attributes.push(attribute(0xc0, code, &unhex(value)));
+        let outcome = decode_body(&body(&[], &attributes, &PREFIX), &CodecContext::default());
+        assert_eq!(outcome.result, Ok(()));
+        let found = outcome.faults.first().map(|fault| fault.disposition);
+        assert_eq!(found, expected, "{code} {value}");
+        let withdraws = outcome.batch.events == [withdrawn_prefix()];
+        assert_eq!(
+            withdraws,
+            expected == Some(TreatAsWithdraw),
+            "{code} {value}"
+        );
+        let passed_on = outcome
+            .batch
+            .attributes
+            .iter()
+            .any(|set| set.raw().any(|raw| raw.code.0 == code));
+        assert_eq!(passed_on, expected.is_none(), "{code} {value}");
+    }
+}
+
+/// RFC 9774 section 3.
+#[test]
+fn routes_with_sets_in_their_path_are_withdrawn() {
+    let decode = |path: &str, as4_path: Option<&str>| {
+        let two_octet_as = as4_path.is_some();
+        let mut attributes = base(AttributeCode::AS_PATH, two_octet_as);
+        attributes.push(attribute(0x40, 2, &unhex(path)));
+        attributes.extend(as4_path.map(|path| attribute(0xc0, 17, &unhex(path))));
+        let ctx = CodecContext {
+            four_octet_as: !two_octet_as,
+            ..CodecContext::default()
+        };
+        let outcome = decode_body(&body(&[], &attributes, &PREFIX), &ctx);
+        let withdraws = outcome.batch.events == [withdrawn_prefix()];
+        let faults: Vec<String> = outcome.faults.iter().map(ToString::to_string).collect();
+        (withdraws, faults.join(", "))
+    };
+    for (path, as4_path, name) in [
+        ("02 01 0000fc01 01 01 0000fc02", None, "AS_PATH: AS_SET"),
+        ("01 02 0000fc01 0000fc02", None, "AS_PATH: AS_SET"),
+        ("04 01 0000fc01", None, "AS_PATH: AS_CONFED_SET"),
+        (
+            "02 01 0113 01 01 fc01",
+            Some("02 01 0000fc01"),
+            "AS_PATH: AS_SET",
+        ),
+        (
+            "02 02 0113 5ba0",
+            Some("01 01 00011170"),
+            "AS4_PATH: AS_SET",
+        ),
+    ] {
+        let (withdraws, faults) = decode(path, as4_path);
+        assert!(withdraws, "{path}");
+        assert!(
+            faults.starts_with(&format!("in {name} in the path at byte ")),
+            "{faults}"
+        );
+    }
+    assert_eq!(decode("02 01 0000fc01", None), (false, String::new()));
+    assert_eq!(
+        decode("02 02 0113 5ba0", Some("02 01 00011170")),
+        (false, String::new())
+    );
 }
 
 /// RFC 6793 section 4.2.3.

@@ -15,6 +15,7 @@ use tracing::error;
 
 use crate::config::{PeerSettings, SpeakerConfig};
 use crate::peer::{Command, PeerParts, PeerTask, first_status};
+use crate::rate::RateLimit;
 use crate::status::PeerStatus;
 use crate::{ListenRange, Routes};
 
@@ -25,6 +26,11 @@ const COMMANDS_MAX: usize = 16;
 /// How long after a fault of this program a session is tried again.
 const REVIVE_AFTER: Duration = Duration::from_secs(3);
 
+/// So many lines about peers from ranges that never had a session are logged in [`STRANGER_WINDOW`]:
+/// anybody there can connect as often as he likes.
+const STRANGER_LINES_MAX: u32 = 10;
+const STRANGER_WINDOW: Duration = Duration::from_secs(60);
+
 /// All peers, by address.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -33,6 +39,7 @@ pub(crate) struct Registry {
     peers: Mutex<Peers>,
     next_id: AtomicU32,
     unidentified: Arc<Semaphore>,
+    stranger_lines: Mutex<RateLimit>,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +82,7 @@ impl Registry {
             peers: Mutex::default(),
             next_id: AtomicU32::new(1),
             unidentified: Arc::new(Semaphore::new(config.unidentified_max)),
+            stranger_lines: Mutex::new(RateLimit::new(STRANGER_LINES_MAX, STRANGER_WINDOW)),
             config,
         });
         let mut peers = registry.lock();
@@ -101,6 +109,13 @@ impl Registry {
         let peers = self.lock();
         let entry = peers.by_addr.values().find(|entry| entry.id == id)?;
         Some(entry.commands.clone())
+    }
+
+    /// Whether the log may tell of a peer from a range that never had a session; if so, what to add
+    /// about lines that were left out.
+    pub(crate) fn stranger_line(&self, now: chanter_types::Instant) -> Option<String> {
+        let lines = self.stranger_lines.lock();
+        lines.unwrap_or_else(PoisonError::into_inner).allow(now)
     }
 
     /// Gives all tasks away, to be stopped; none is added any more.

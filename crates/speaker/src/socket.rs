@@ -74,12 +74,23 @@ pub(crate) fn tune(stream: &TcpStream, user_timeout: Duration) -> io::Result<()>
     Ok(())
 }
 
-/// Whether received octets wait to be read.
-pub(crate) fn has_unread(stream: &TcpStream) -> bool {
+/// Whether received octets wait to be read. An error if the connection has ended: with its text, or
+/// none where the peer has closed it in order.
+pub(crate) fn look(stream: &TcpStream) -> Result<bool, Option<String>> {
     let mut octet = [MaybeUninit::uninit()];
-    SockRef::from(stream)
-        .peek(&mut octet)
-        .is_ok_and(|count| count > 0)
+    match SockRef::from(stream).peek(&mut octet) {
+        Ok(0) => Err(None),
+        Ok(_) => Ok(true),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(Some(error.to_string())),
+    }
 }
 
 fn mark(socket: &Socket, addr: IpAddr) -> io::Result<()> {

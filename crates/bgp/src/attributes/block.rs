@@ -10,7 +10,7 @@ use super::as_path::AsPath;
 use super::{AttributeCode, Attributes, FLAG_EXTENDED_LENGTH, Origin, RawAttribute};
 
 /// Most attribute sets fit in so many octets and need no allocation while they are put together.
-const INLINE_LEN: usize = 512;
+const INLINE_LEN: usize = 256;
 
 /// The scalars in front of the attributes. Numbers are little-endian; places and lengths count from
 /// the begin of the block.
@@ -104,7 +104,6 @@ impl<'a> Header<'a> {
 
 /// An attribute set under construction. Attributes must come in ascending order of type, each once,
 /// and be valid.
-#[derive(Clone)]
 pub(crate) struct Block(SmallVec<[u8; INLINE_LEN]>);
 
 impl Block {
@@ -128,9 +127,9 @@ impl Block {
     }
 
     /// Fills the header and shares the whole. If `last` is the same, it is shared in place of a new
-    /// one.
+    /// one. May be called again, with another next hop.
     pub(crate) fn finish(
-        mut self,
+        &mut self,
         next_hop: Option<IpAddr>,
         last: Option<&Attributes>,
     ) -> Attributes {
@@ -215,20 +214,32 @@ fn number(value: &[u8]) -> u32 {
 ///
 /// Values have at most 65535 octets: received ones by the size of a message, built ones because the
 /// builder cuts them.
-pub(crate) fn push_attribute(
-    out: &mut impl Extend<u8>,
-    flags: u8,
-    code: AttributeCode,
-    value: &[u8],
-) {
+pub(crate) fn push_attribute(out: &mut impl Octets, flags: u8, code: AttributeCode, value: &[u8]) {
     match u8::try_from(value.len()) {
-        Ok(len) => out.extend([flags & !FLAG_EXTENDED_LENGTH, code.0, len]),
+        Ok(len) => out.push_octets(&[flags & !FLAG_EXTENDED_LENGTH, code.0, len]),
         Err(_) => {
             let [a, b] = u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes();
-            out.extend([flags | FLAG_EXTENDED_LENGTH, code.0, a, b]);
+            out.push_octets(&[flags | FLAG_EXTENDED_LENGTH, code.0, a, b]);
         }
     }
-    out.extend(value.iter().copied());
+    out.push_octets(value);
+}
+
+/// What octets are appended to, many at a time.
+pub(crate) trait Octets {
+    fn push_octets(&mut self, octets: &[u8]);
+}
+
+impl Octets for Vec<u8> {
+    fn push_octets(&mut self, octets: &[u8]) {
+        self.extend_from_slice(octets);
+    }
+}
+
+impl<A: smallvec::Array<Item = u8>> Octets for SmallVec<A> {
+    fn push_octets(&mut self, octets: &[u8]) {
+        self.extend_from_slice(octets);
+    }
 }
 
 /// The attributes in `wire`; ends at the first that is cut off.

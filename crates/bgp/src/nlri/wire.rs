@@ -115,6 +115,11 @@ fn decode_evpn(reader: &mut Reader<'_>) -> Result<(Nlri, PathData), NlriError> {
             (EvpnNlri::InclusiveMulticast(route), PathData::default())
         }
         _ => {
+            let (start, len) = (value.offset(), value.remaining());
+            if !opaque::may_be(route_type, value.rest()) {
+                let name = format!("route of type {route_type}");
+                return Err(wrong_length(&name, start, len));
+            }
             let mut octets: Box<[u8]> = value.rest().into();
             let data = opaque::take_data(route_type, &mut octets);
             (EvpnNlri::Other { route_type, octets }, data)
@@ -125,58 +130,65 @@ fn decode_evpn(reader: &mut Reader<'_>) -> Result<(Nlri, PathData), NlriError> {
 
 /// RFC 7432 section 7.2.
 fn decode_mac_ip(mut value: Reader<'_>) -> Result<(MacIp, PathData), NlriError> {
+    /// RD, ESI, tag, MAC address and the lengths of both addresses.
+    const FIXED_LEN: usize = 8 + 10 + 4 + 1 + 6 + 1;
+    const MAC_LEN: usize = 22;
+    const IP_LEN: usize = 29;
+
     let (start, len) = (value.offset(), value.remaining());
-    let wrong_length =
-        || NlriError::skip(start, format!("EVPN MAC/IP advertisement of length {len}"));
-    let rd = value
-        .array()
-        .map(RouteDistinguisher)
-        .ok_or_else(wrong_length)?;
-    let esi = value.array().map(Esi).ok_or_else(wrong_length)?;
-    let tag = value
-        .array()
-        .map(u32::from_be_bytes)
-        .map(EthernetTag)
-        .ok_or_else(wrong_length)?;
-    let mac_offset = value.offset();
-    let mac_len = value.u8().ok_or_else(wrong_length)?;
-    if mac_len != 48 {
-        return Err(NlriError::skip(
-            mac_offset,
-            format!("MAC address length {mac_len}"),
-        ));
-    }
-    let mac = value.array().map(MacAddr).ok_or_else(wrong_length)?;
-    let ip = decode_ip(&mut value, true, wrong_length)?;
-    let mut label = || {
-        value
-            .array()
-            .map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]))
+    let Some(fixed) = value.array::<FIXED_LEN>() else {
+        return Err(wrong_length("MAC/IP advertisement", start, len));
     };
-    let first = label().ok_or_else(wrong_length)?;
-    let label2 = label();
-    if !value.is_empty() {
-        return Err(wrong_length());
+    if fixed[MAC_LEN] != 48 {
+        let message = format!("MAC address length {}", fixed[MAC_LEN]);
+        return Err(NlriError::skip(start + MAC_LEN, message));
     }
+    let ip = match fixed[IP_LEN] {
+        0 => Some(None),
+        32 => value.array::<4>().map(|octets| Some(IpAddr::from(octets))),
+        128 => value.array::<16>().map(|octets| Some(IpAddr::from(octets))),
+        bits => {
+            let message = format!("IP address length {bits}");
+            return Err(NlriError::skip(start + IP_LEN, message));
+        }
+    };
+    let label = |[a, b, c]: [u8; 3]| u32::from_be_bytes([0, a, b, c]);
+    let first = value.array().map(label);
+    let label2 = value.array().map(label);
+    let (Some(ip), Some(first), true) = (ip, first, value.is_empty()) else {
+        return Err(wrong_length("MAC/IP advertisement", start, len));
+    };
     Ok((
-        MacIp { rd, tag, mac, ip },
+        MacIp {
+            rd: RouteDistinguisher(part(&fixed, 0)),
+            tag: EthernetTag(u32::from_be_bytes(part(&fixed, 18))),
+            mac: MacAddr(part(&fixed, 23)),
+            ip,
+        },
         PathData {
             label: first,
             label2,
-            esi,
+            esi: Esi(part(&fixed, 8)),
         },
     ))
+}
+
+/// `N` octets of a field, from `at` on.
+fn part<const N: usize>(field: &[u8; 30], at: usize) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&field[at..at + N]);
+    part
+}
+
+#[cold]
+fn wrong_length(name: &str, start: usize, len: usize) -> NlriError {
+    NlriError::skip(start, format!("EVPN {name} of length {len}"))
 }
 
 /// RFC 7432 section 7.3.
 fn decode_inclusive_multicast(mut value: Reader<'_>) -> Result<InclusiveMulticast, NlriError> {
     let (start, len) = (value.offset(), value.remaining());
-    let wrong_length = || {
-        NlriError::skip(
-            start,
-            format!("EVPN inclusive multicast route of length {len}"),
-        )
-    };
+    let wrong_length = || wrong_length("inclusive multicast route", start, len);
     let rd = value
         .array()
         .map(RouteDistinguisher)
@@ -186,7 +198,7 @@ fn decode_inclusive_multicast(mut value: Reader<'_>) -> Result<InclusiveMulticas
         .map(u32::from_be_bytes)
         .map(EthernetTag)
         .ok_or_else(wrong_length)?;
-    let originator = decode_ip(&mut value, false, wrong_length)?.ok_or_else(wrong_length)?;
+    let originator = decode_ip(&mut value, wrong_length)?;
     if !value.is_empty() {
         return Err(wrong_length());
     }
@@ -200,17 +212,15 @@ fn decode_inclusive_multicast(mut value: Reader<'_>) -> Result<InclusiveMulticas
 /// An address after its length in bits.
 fn decode_ip(
     value: &mut Reader<'_>,
-    may_be_absent: bool,
     wrong_length: impl Fn() -> NlriError,
-) -> Result<Option<IpAddr>, NlriError> {
+) -> Result<IpAddr, NlriError> {
     let offset = value.offset();
     let ip = match value.u8().ok_or_else(&wrong_length)? {
-        0 if may_be_absent => return Ok(None),
         32 => value.array::<4>().map(IpAddr::from),
         128 => value.array::<16>().map(IpAddr::from),
         len => return Err(NlriError::skip(offset, format!("IP address length {len}"))),
     };
-    ip.map(Some).ok_or_else(wrong_length)
+    ip.ok_or_else(wrong_length)
 }
 
 /// Appends `nlri` as an advertisement carries it.
@@ -294,6 +304,24 @@ mod opaque {
     /// IP prefix (RFC 9136 section 3.1): RD 8, ESI 10, tag 4, length 1, prefix and gateway 4 or 16
     /// octets each, label 3.
     const IP_PREFIX: u8 = 5;
+
+    /// Ethernet segment (RFC 7432 section 7.4): RD 8, ESI 10, length 1, address 4 or 16.
+    const ETHERNET_SEGMENT: u8 = 4;
+
+    /// Whether a route of a known type has the lengths that its RFC wants: peers to which a
+    /// malformed one were reflected would end the session.
+    pub(super) fn may_be(route_type: u8, octets: &[u8]) -> bool {
+        let at = |place: usize| octets.get(place).copied().unwrap_or_default();
+        match (route_type, octets.len()) {
+            (ETHERNET_AUTO_DISCOVERY, len) => len == 25,
+            (ETHERNET_SEGMENT, 23) => at(18) == 32,
+            (ETHERNET_SEGMENT, 35) => at(18) == 128,
+            (IP_PREFIX, 34) => at(22) <= 32,
+            (IP_PREFIX, 58) => at(22) <= 128,
+            (ETHERNET_SEGMENT | IP_PREFIX, _) => false,
+            _ => true,
+        }
+    }
 
     /// Where the Ethernet segment and the label stand, as far as they are not part of the key.
     fn places(route_type: u8, len: usize) -> (Option<Range<usize>>, Option<Range<usize>>) {

@@ -166,6 +166,7 @@ mod tests {
         let mut last = secs(0);
         for _ in 0..20 {
             timers.received(last);
+            timers.written(last);
             let at = timers.next_deadline().unwrap();
             assert_eq!(timers.poll_due(&mut random, at), Some(Due::Keepalive));
             let gap = at.saturating_since(last);

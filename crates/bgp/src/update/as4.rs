@@ -40,6 +40,20 @@ pub(super) fn check_path(path: &[u8], width: usize, confederation: bool) -> Resu
     Ok(())
 }
 
+/// The kind of the first set in a valid path whose AS numbers have `width` octets.
+pub(super) fn set_in(path: &[u8], width: usize) -> Option<&'static str> {
+    let mut rest = path;
+    while let Some(([kind, count], tail)) = rest.split_first_chunk::<2>() {
+        match SegmentKind::from_code(*kind) {
+            Some(SegmentKind::Set) => return Some("AS_SET"),
+            Some(SegmentKind::ConfedSet) => return Some("AS_CONFED_SET"),
+            _ => {}
+        }
+        rest = tail.get(usize::from(*count) * width..).unwrap_or_default();
+    }
+    None
+}
+
 /// A valid path with two-octet AS numbers, with four.
 pub(super) fn widen_path(path: &[u8]) -> Value {
     let mut wide = Value::new();

@@ -3,6 +3,7 @@
 
 use super::as4::{self, Value};
 use super::fault::{Disposition, Faults};
+use super::foreign;
 use super::scan::Slot;
 use crate::attributes::{
     AttributeCode, Block, FLAG_OPTIONAL, FLAG_PARTIAL, FLAG_TRANSITIVE, Origin,
@@ -57,7 +58,13 @@ fn check(slot: &Slot<'_>, ctx: &CodecContext) -> Result<(), Objection> {
         }
         AttributeCode::AS4_PATH => check_as4_path(slot),
         AttributeCode::AS4_AGGREGATOR => check_aggregator(slot, 8),
-        _ => Ok(()),
+        code => match foreign::objection(code, slot.value) {
+            Some(disposition) => {
+                let message = format!("malformed value of {} octets", slot.value.len());
+                Err((disposition, message))
+            }
+            None => Ok(()),
+        },
     }
 }
 
@@ -89,13 +96,25 @@ fn check_as_path(slot: &Slot<'_>, ctx: &CodecContext) -> Result<(), Objection> {
     let width = if ctx.four_octet_as { 4 } else { 2 };
     let objection = |message| (Disposition::TreatAsWithdraw, message);
     // RFC 5065 section 5: an AS outside a confederation does not see its segments.
-    as4::check_path(slot.value, width, !ctx.ebgp).map_err(objection)
+    as4::check_path(slot.value, width, !ctx.ebgp).map_err(objection)?;
+    check_no_set(slot, width)
+}
+
+/// RFC 9774 section 3: routes whose path has an AS_SET or AS_CONFED_SET are withdrawn, as nobody can
+/// say where they come from.
+fn check_no_set(slot: &Slot<'_>, width: usize) -> Result<(), Objection> {
+    match as4::set_in(slot.value, width) {
+        Some(name) => Err((Disposition::TreatAsWithdraw, format!("{name} in the path"))),
+        None => Ok(()),
+    }
 }
 
 /// RFC 6793 section 6: one segment of one AS number is the least.
 fn check_as4_path(slot: &Slot<'_>) -> Result<(), Objection> {
     length(slot, slot.value.len() >= 6, Disposition::AttributeDiscard)?;
-    as4::check_path(slot.value, 4, true).map_err(|message| (Disposition::AttributeDiscard, message))
+    as4::check_path(slot.value, 4, true)
+        .map_err(|message| (Disposition::AttributeDiscard, message))?;
+    check_no_set(slot, 4)
 }
 
 /// RFC 7606 section 7.7; AS 0 by RFC 7607.

@@ -87,7 +87,7 @@ impl Decoder<'_, '_> {
         let withdrawn = self.classic(scan.withdrawn, None);
         let next_hop = self.next_hop(&scan);
         let nlri = self.classic(scan.nlri, next_hop);
-        let shared = self.attributes(&scan);
+        let mut shared = self.attributes(&scan);
         let has_reach = !scan.nlri.is_empty() || scan.mp_reach.is_some_and(has_nlri);
         if has_reach {
             self.check_mandatory(&scan);
@@ -95,7 +95,7 @@ impl Decoder<'_, '_> {
         let start = self.batch.events.len();
         // RFC 4271 section 3.1: what is both withdrawn and advertised is advertised.
         for routes in [withdrawn, unreach, reach, nlri].into_iter().flatten() {
-            self.routes(routes, &shared)?;
+            self.routes(routes, &mut shared)?;
         }
         if self.faults.withdraw() {
             self.treat_as_withdraw(start, scan.has_path_attributes() && !has_reach)?;
@@ -239,6 +239,11 @@ impl Decoder<'_, '_> {
         let next_hop = IpAddr::from(octets);
         if !scan.nlri.is_empty() {
             self.check_next_hop(slot, next_hop);
+            // RFC 1122 section 3.2.1.3: this network, this host, reserved. Peers to which such a
+            // route were reflected would end the session.
+            if !next_hop.is_unspecified() && matches!(octets, [0 | 127 | 240..=254, ..]) {
+                self.bad_next_hop(slot, next_hop);
+            }
         }
         Some(next_hop)
     }
@@ -247,14 +252,14 @@ impl Decoder<'_, '_> {
     fn check_next_hop(&mut self, slot: Slot<'_>, next_hop: IpAddr) {
         let broadcast = next_hop == IpAddr::V4(Ipv4Addr::BROADCAST);
         if next_hop.is_unspecified() || next_hop.is_multicast() || broadcast {
-            let message = format!("next hop {next_hop}");
-            self.faults.add(
-                Some(slot.code),
-                slot.offset,
-                Disposition::TreatAsWithdraw,
-                message,
-            );
+            self.bad_next_hop(slot, next_hop);
         }
+    }
+
+    fn bad_next_hop(&mut self, slot: Slot<'_>, next_hop: IpAddr) {
+        let (disposition, message) = (Disposition::TreatAsWithdraw, format!("next hop {next_hop}"));
+        self.faults
+            .add(Some(slot.code), slot.offset, disposition, message);
     }
 
     /// RFC 7606 section 3 (d). LOCAL_PREF, which is mandatory within an AS, has a default.
@@ -297,19 +302,23 @@ impl Decoder<'_, '_> {
     }
 
     /// The index of the attributes with `next_hop`.
-    fn index(&mut self, shared: &Shared, next_hop: IpAddr) -> u32 {
+    fn index(&mut self, shared: &mut Shared, next_hop: IpAddr) -> u32 {
         let last = self.batch.attributes.last();
         let attributes = match shared {
             Shared::Last(attributes) if attributes.next_hop() == Some(next_hop) => {
                 attributes.clone()
             }
             Shared::Last(attributes) => Block::of(attributes).finish(Some(next_hop), last),
-            Shared::New(block) => block.clone().finish(Some(next_hop), last),
+            Shared::New(block) => block.finish(Some(next_hop), last),
         };
         self.batch.push_attributes(attributes)
     }
 
-    fn routes(&mut self, routes: Routes<'_>, shared: &Shared) -> Result<(), NotificationMessage> {
+    fn routes(
+        &mut self,
+        routes: Routes<'_>,
+        shared: &mut Shared,
+    ) -> Result<(), NotificationMessage> {
         let Routes {
             family,
             mut nlri,

@@ -4,6 +4,7 @@ mod as4;
 mod check;
 mod decode;
 mod fault;
+mod foreign;
 mod scan;
 mod writer;
 

@@ -33,7 +33,7 @@ pub(super) struct Scan<'a> {
     pub(super) mp_unreach: Option<Slot<'a>>,
     pub(super) next_hop: Option<Slot<'a>>,
     /// All other attributes, each once, in ascending order of type.
-    pub(super) slots: SmallVec<[Slot<'a>; 16]>,
+    pub(super) slots: SmallVec<[Slot<'a>; 8]>,
     /// Whether there is any octet of attributes.
     pub(super) has_attributes: bool,
     /// Whether the last attribute is cut off.

@@ -267,8 +267,11 @@ fn encode_attributes<'s>(
     next_hop: Option<Ipv4Addr>,
     ctx: &CodecContext,
 ) -> Cow<'s, [u8]> {
-    if next_hop.is_none() && ctx.four_octet_as && !ctx.ebgp {
-        return Cow::Borrowed(attributes.wire());
+    if ctx.four_octet_as && !ctx.ebgp {
+        return match next_hop {
+            None => Cow::Borrowed(attributes.wire()),
+            Some(next_hop) => Cow::Owned(with_next_hop(attributes, next_hop)),
+        };
     }
     let mut session = SessionAttributes::new(attributes, next_hop, ctx);
     let mut out = Vec::with_capacity(attributes.wire().len() + 16);
@@ -291,6 +294,25 @@ fn encode_attributes<'s>(
     }
     session.push_added(None, &mut out);
     Cow::Owned(out)
+}
+
+/// All attributes as they are, and NEXT_HOP in its place.
+fn with_next_hop(attributes: &Attributes, next_hop: Ipv4Addr) -> Vec<u8> {
+    let before: usize = attributes
+        .raw()
+        .take_while(|raw| raw.code < AttributeCode::NEXT_HOP)
+        .map(|raw| {
+            let is_extended = raw.flags & FLAG_EXTENDED_LENGTH != 0;
+            raw.value.len() + if is_extended { 4 } else { 3 }
+        })
+        .sum();
+    let (before, behind) = attributes.wire().split_at(before);
+    let mut out = Vec::with_capacity(attributes.wire().len() + 7);
+    out.extend_from_slice(before);
+    let value = next_hop.octets();
+    push_attribute(&mut out, FLAG_TRANSITIVE, AttributeCode::NEXT_HOP, &value);
+    out.extend_from_slice(behind);
+    out
 }
 
 /// Whether the attribute is not sent to another AS (RFC 4271 section 5.1.5, RFC 4456 section 8).

@@ -131,8 +131,9 @@ pub(crate) fn any_ip() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
+/// The address of a host.
 pub(crate) fn any_ipv4() -> impl Strategy<Value = Ipv4Addr> {
-    (0x0100_0000u32..0xdfff_ffff).prop_map(Ipv4Addr::from)
+    prop_oneof![0x0100_0000u32..0x7f00_0000, 0x8000_0000u32..0xdfff_ffff].prop_map(Ipv4Addr::from)
 }
 
 pub(crate) fn any_ipv6() -> impl Strategy<Value = Ipv6Addr> {
@@ -245,9 +246,9 @@ pub(crate) fn any_family() -> impl Strategy<Value = Family> {
     prop::sample::select(Family::SUPPORTED.to_vec())
 }
 
+/// Sets are not for routes (RFC 9774).
 fn any_segment() -> impl Strategy<Value = (SegmentKind, Vec<Asn>)> {
-    let kind = prop_oneof![3 => Just(SegmentKind::Sequence), 1 => Just(SegmentKind::Set)];
-    (kind, vec(any_asn(), 1..6))
+    vec(any_asn(), 1..6).prop_map(|asns| (SegmentKind::Sequence, asns))
 }
 
 fn any_pmsi_tunnel() -> impl Strategy<Value = PmsiTunnel> {

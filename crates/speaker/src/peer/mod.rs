@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chanter_bgp::session::{
-    ConnectionId, Direction, Down, Input as SessionInput, Negotiated, Output, Session, StopMode,
+    ConnectionId, Direction, Down, DownReason, Input as SessionInput, Negotiated, Output, Session,
+    StopMode,
 };
 use chanter_driver::{Clock, EngineGone};
 use chanter_engine::{Input, PeerId, PeerRole, SessionInfo};
@@ -237,7 +238,7 @@ impl<R: Routes> PeerTask<R> {
                 Output::Up { conn, negotiated } => self.up(conn, &negotiated),
                 Output::Down(down) => self.down(&down),
                 Output::AttemptFailed { reason, retry_in } => {
-                    self.status.attempt_failed(&reason, retry_in);
+                    self.attempt_failed(&reason, retry_in)
                 }
                 Output::CollisionLost(id) => self.status.collision_lost(id),
                 Output::RouteRefresh(family) => self.to_engine.push(Input::RouteRefresh {
@@ -273,7 +274,7 @@ impl<R: Routes> PeerTask<R> {
                 self.receive(id);
             }
             let connection = self.connection(id);
-            if connection.is_some_and(|connection| socket::has_unread(&connection.stream)) {
+            if connection.is_some_and(|connection| socket::look(&connection.stream) == Ok(true)) {
                 self.say(SessionInput::Unread(id));
             }
         }
@@ -309,10 +310,37 @@ impl<R: Routes> PeerTask<R> {
             tracing::debug!(peer = %self.settings.addr, "connection of the peer is gone: {error}");
             return;
         }
+        self.look_for_the_end();
         let id = ConnectionId::incoming(self.next_incoming);
         self.next_incoming = self.next_incoming.wrapping_add(1);
         self.connections.push(Connection::new(id, stream));
         self.say(SessionInput::Accepted(id));
+    }
+
+    /// A peer that connects anew may have closed its old connection just before: that is no
+    /// collision. Where routes may not be read, as the engine is busy, a look has to do.
+    fn look_for_the_end(&mut self) {
+        for id in self.connection_ids() {
+            if self.to_engine.is_empty() {
+                self.receive(id);
+            } else if let Some(connection) = self.connection(id)
+                && let Err(error) = socket::look(&connection.stream)
+            {
+                self.connection_gone(id, error);
+            }
+        }
+    }
+
+    fn attempt_failed(&mut self, reason: &DownReason, retry_in: Option<Duration>) {
+        let is_stranger = self.unidentified.is_some();
+        let (registry, now) = (&self.registry, self.clock.now());
+        self.status.attempt_failed(reason, retry_in, || {
+            if is_stranger {
+                registry.stranger_line(now)
+            } else {
+                Some(String::new())
+            }
+        });
     }
 
     fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {

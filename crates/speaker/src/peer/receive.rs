@@ -3,11 +3,11 @@
 use bytes::BytesMut;
 use chanter_bgp::session::{ConnectionId, Input as SessionInput};
 use chanter_bgp::{
-    CodecContext, Disposition, Fault, HEADER_LEN, Message, MessageType, NotificationMessage,
-    UpdateBatch, decode_message, decode_update, frame_len,
+    CodecContext, Disposition, Fault, HEADER_LEN, Message, MessageType, Nlri, NotificationMessage,
+    RouteEvent, UpdateBatch, decode_message, decode_update, frame_len,
 };
 use chanter_engine::Input;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::PeerTask;
 use super::connection::Received;
@@ -15,6 +15,9 @@ use crate::Routes;
 
 /// The subtype of a request (RFC 7313 section 3.2).
 const REFRESH_REQUEST: u8 = 0;
+
+/// So many routes of a malformed UPDATE are named.
+const ROUTES_TOLD_MAX: usize = 3;
 
 /// How a message is not as it has to be.
 struct Invalid {
@@ -88,13 +91,17 @@ impl<R: Routes> PeerTask<R> {
     ) -> Result<(), Invalid> {
         run.messages += 1;
         let body = message.get(HEADER_LEN..).unwrap_or_default();
+        let before = run.batch.events.len();
         let result = decode_update(body, codec, &mut run.batch, &mut run.faults);
+        if run.faults.is_empty() {
+            return Ok(());
+        }
         let reset = run
             .faults
             .pop_if(|fault| fault.disposition == Disposition::SessionReset);
-        for fault in run.faults.drain(..) {
-            self.log_fault(&fault);
-        }
+        let events = run.batch.events.get(before..).unwrap_or_default();
+        self.log_faults(message, &run.faults, events);
+        run.faults.clear();
         result.map_err(|notification| Invalid {
             detail: reset.map_or_else(|| notification.to_string(), |fault| fault.to_string()),
             notification,
@@ -153,11 +160,47 @@ impl<R: Routes> PeerTask<R> {
         });
     }
 
-    fn log_fault(&mut self, fault: &Fault) {
-        if let Some(more) = self.fault_lines.allow(self.clock.now()) {
-            warn!(peer = %self.settings.addr, "fault in an UPDATE of the peer: {fault}{more}");
+    /// RFC 7606 section 8 wants the routes in the log, and the whole message where it is asked for.
+    fn log_faults(&mut self, message: &[u8], faults: &[Fault], events: &[RouteEvent]) {
+        let Some(more) = self.fault_lines.allow(self.clock.now()) else {
+            return;
+        };
+        let addr = self.settings.addr;
+        // What ends the session is told where it ends.
+        if !faults.is_empty() {
+            let faults = describe_faults(faults, events);
+            warn!(peer = %addr, "malformed UPDATE of peer {addr}: {faults}{more}");
         }
+        debug!(peer = %addr, "malformed UPDATE of peer {addr}, all of it: {message:02x?}");
     }
+}
+
+/// The first fault, as others often follow from it, and the first routes.
+fn describe_faults(faults: &[Fault], events: &[RouteEvent]) -> String {
+    let routes: Vec<&Nlri> = events
+        .iter()
+        .filter_map(|event| match event {
+            RouteEvent::Reach { nlri, .. } | RouteEvent::Withdraw { nlri } => Some(nlri),
+            RouteEvent::EndOfRib(_) => None,
+        })
+        .collect();
+    let mut text = String::new();
+    if let Some(first) = faults.first() {
+        text += &first.to_string();
+    }
+    match faults.len() {
+        0 | 1 => {}
+        2 => text += " and 1 more fault",
+        count => text += &format!(" and {} more faults", count - 1),
+    }
+    for (place, nlri) in routes.iter().take(ROUTES_TOLD_MAX).enumerate() {
+        text += if place == 0 { "; routes: " } else { ", " };
+        text += &nlri.to_string();
+    }
+    if let Some(rest @ 1..) = routes.len().checked_sub(ROUTES_TOLD_MAX) {
+        text += &format!(" and {rest} more");
+    }
+    text
 }
 
 /// UPDATEs that came one after the other.
@@ -223,6 +266,24 @@ mod tests {
         assert!(matches!(whole_message(&inbox, 4096), Ok(None)));
         inbox.extend([0; 10]);
         assert!(matches!(whole_message(&inbox, 4096), Ok(Some(23))));
+    }
+
+    #[test]
+    fn a_malformed_update_is_one_line_that_names_its_routes() {
+        // ORIGIN 9, no AS_PATH, no NEXT_HOP.
+        let describe = |prefixes: &[u8]| {
+            let body = [&[0, 0, 0, 4, 0x40, 1, 1, 9], prefixes].concat();
+            let (mut batch, mut faults) = (UpdateBatch::new(), Vec::new());
+            decode_update(&body, &CodecContext::default(), &mut batch, &mut faults)
+                .expect("the session goes on");
+            describe_faults(&faults, &batch.events)
+        };
+        let first = "in ORIGIN: value 9 at byte 26 (treat-as-withdraw) and 2 more faults; routes: ";
+        assert_eq!(describe(&[8, 10]), format!("{first}10.0.0.0/8"));
+        assert_eq!(
+            describe(&[8, 10, 8, 11, 8, 12, 8, 13, 8, 14]),
+            format!("{first}10.0.0.0/8, 11.0.0.0/8, 12.0.0.0/8 and 2 more")
+        );
     }
 
     #[test]

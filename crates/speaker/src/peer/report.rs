@@ -145,8 +145,14 @@ impl Report {
         }
     }
 
-    /// An attempt failed. The log tells of each reason once, and from time to time again.
-    pub(super) fn attempt_failed(&mut self, reason: &DownReason, retry_in: Option<Duration>) {
+    /// An attempt failed. The log tells of each reason once, and from time to time again, if there
+    /// may be a `line`; what is in it comes at the end.
+    pub(super) fn attempt_failed(
+        &mut self,
+        reason: &DownReason,
+        retry_in: Option<Duration>,
+        line: impl FnOnce() -> Option<String>,
+    ) {
         let next = self.next(retry_in, reason);
         let text = reason.to_string();
         let addr = self.addr;
@@ -160,11 +166,12 @@ impl Report {
             .told
             .as_ref()
             .is_some_and(|(told, at)| *told == text && now.saturating_since(*at) < REMIND_AFTER);
-        if is_told {
-            debug!(peer = %addr, "no session with peer {addr}: {text}{next}");
-        } else {
-            warn!(peer = %addr, "no session with peer {addr}: {text}{next}");
+        let line = if is_told { None } else { line() };
+        if let Some(more) = line {
+            warn!(peer = %addr, "no session with peer {addr}: {text}{next}{more}");
             self.told = Some((text, now));
+        } else {
+            debug!(peer = %addr, "no session with peer {addr}: {text}{next}");
         }
     }
 

@@ -169,6 +169,38 @@ async fn of_two_connections_one_is_kept() {
     }
 }
 
+/// The end of the old connection and the new one are there at the same time; which is seen first is
+/// left to chance.
+#[tokio::test]
+async fn who_hangs_up_and_connects_anew_at_once_is_no_collision() {
+    for busy in [false, true] {
+        let engine = FakeEngine::new();
+        let (speaker, peer, addr) = passive(&engine, |_| {}).await;
+        for _ in 0..10 {
+            let mut remote = FakePeer::connect(peer.addr, addr).await;
+            remote.establish(&open([10, 0, 0, 9])).await;
+            let up = || only(&speaker).state == State::Established;
+            eventually("it is up", &true, up, || only(&speaker)).await;
+            let before = only(&speaker).received.update;
+            engine.stall(busy);
+            if busy {
+                remote.send(&updates(23)).await;
+                let received = || only(&speaker).received.update;
+                eventually("it reads", &1, || received() > before, received).await;
+            }
+            drop(remote);
+            let mut remote = FakePeer::connect(peer.addr, addr).await;
+            remote.establish(&open([10, 0, 0, 9])).await;
+            engine.stall(false);
+            eventually("it is up", &true, up, || only(&speaker)).await;
+            drop(remote);
+            let down = || only(&speaker).state != State::Established;
+            eventually("it is down", &true, down, || only(&speaker)).await;
+        }
+        assert_eq!(only(&speaker).flaps, 20);
+    }
+}
+
 #[tokio::test]
 async fn two_speakers_that_both_connect_find_together() {
     for round in 0..5 {
