@@ -1,0 +1,270 @@
+//! One case with all daemons in turns, and the table of it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::device::{Device, Setting};
+use crate::measure::{Figures, Outcome, Run, measure};
+
+/// What all daemons are asked to do.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The run, before limits of single daemons.
+    pub run: Run,
+    /// How often each daemon is measured.
+    pub rounds: u32,
+    /// Which ones.
+    pub devices: Vec<Device>,
+}
+
+/// A daemon with the outcomes of its rounds.
+pub type Row = (Device, Run, Vec<Outcome>);
+
+/// A column: what it is called, the figure in the unit that is shown, decimal places.
+type Column = (&'static str, fn(&Figures, &Run) -> f64, usize);
+
+const COLUMNS: [Column; 9] = [
+    ("announce s", |f, _| f.announce.as_secs_f64(), 3),
+    ("CPU s", |f, _| f.announce_cpu.as_secs_f64(), 3),
+    (
+        "CPU µs/route",
+        |f, run| micros(f.announce_cpu) / f64::from(run.routes),
+        2,
+    ),
+    ("peak MiB", |f, _| f.peak as f64 / f64::from(1 << 20), 1),
+    (
+        "B/route",
+        |f, run| f.growth as f64 / f64::from(run.routes),
+        0,
+    ),
+    ("UPDATEs out", |f, _| f.updates as f64, 0),
+    ("withdraw s", |f, _| f.withdraw.as_secs_f64(), 3),
+    ("withdraw CPU s", |f, _| f.withdraw_cpu.as_secs_f64(), 3),
+    ("one route ms", |f, _| micros(f.single) / 1e3, 2),
+];
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+/// Measures a case, all daemons once in each round; says on standard error how it goes.
+pub fn run_case(case: &Case, setting: &Setting) -> Result<String> {
+    let mut rows: Vec<Row> = Vec::new();
+    for &device in &case.devices {
+        if !device.supports(case.run.kind) {
+            eprintln!("  {device}: has no {}, left out", case.run.kind);
+            continue;
+        }
+        let routes = case.run.routes.min(device.limit(case.run.kind));
+        let run = Run { routes, ..case.run };
+        rows.push((device, run, Vec::new()));
+    }
+    for round in 1..=case.rounds {
+        for (device, run, outcomes) in &mut rows {
+            let outcome = measure(*device, setting, run)?;
+            eprintln!("  round {round} {device}: {}", in_words(&outcome, run));
+            outcomes.push(outcome);
+        }
+    }
+    Ok(table(case, &rows))
+}
+
+fn in_words(outcome: &Outcome, run: &Run) -> String {
+    match outcome {
+        Outcome::Done(figures) => format!(
+            "{} routes in {:.3} s, {:.3} CPU s; withdrawn in {:.3} s; one route {:.2} ms",
+            run.routes,
+            figures.announce.as_secs_f64(),
+            figures.announce_cpu.as_secs_f64(),
+            figures.withdraw.as_secs_f64(),
+            micros(figures.single) / 1e3,
+        ),
+        Outcome::GaveUp {
+            withdrawing,
+            routes,
+        } => format!(
+            "gave up: {routes} of {} routes {} after {} s",
+            run.routes,
+            if *withdrawing {
+                "not yet withdrawn"
+            } else {
+                "received"
+            },
+            run.deadline.as_secs()
+        ),
+        Outcome::Failed(reason) => format!("failed: {reason}"),
+    }
+}
+
+/// The table of a case in Markdown: medians, and how many times more the best other daemon needs
+/// than chanter, figure by figure.
+pub fn table(case: &Case, rows: &[Row]) -> String {
+    let run = &case.run;
+    let mut text = format!(
+        "### {}, {} routes, {} per attribute set, {} receiver{}\n\n",
+        run.kind,
+        run.routes,
+        run.per_set,
+        run.receivers,
+        if run.receivers == 1 { "" } else { "s" }
+    );
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "| daemon | {} |",
+        COLUMNS.map(|column| column.0).join(" | ")
+    );
+    let _ = writeln!(text, "|---{}|", "|---".repeat(COLUMNS.len()));
+    let mut all = Vec::new();
+    for (device, run, outcomes) in rows {
+        let few = if run.routes < case.run.routes {
+            format!(" ({} routes only)", run.routes)
+        } else {
+            String::new()
+        };
+        match medians(outcomes, run) {
+            Ok(medians) => {
+                let cells = COLUMNS
+                    .iter()
+                    .zip(medians)
+                    .map(|(column, value)| format!("{value:.precision$}", precision = column.2));
+                let _ = writeln!(text, "| {device}{few} | {} |", join(cells));
+                if few.is_empty() {
+                    all.push((*device, medians));
+                }
+            }
+            Err(outcome) => {
+                // The rest of a failure is the daemon's log.
+                let words = in_words(&outcome, run);
+                let words = words.lines().next().unwrap_or_default();
+                let _ = writeln!(text, "| {device}{few} | {words} |");
+            }
+        }
+    }
+    if let Some(ratios) = ratios(&all) {
+        let cells = ratios.iter().map(|ratio| format!("{ratio:.2}"));
+        let _ = writeln!(text, "| best rival ÷ chanter | {} |", join(cells));
+    }
+    text
+}
+
+fn join(cells: impl Iterator<Item = String>) -> String {
+    cells.collect::<Vec<_>>().join(" | ")
+}
+
+/// The middle one of the rounds, for each figure by itself; a round that was given up is the
+/// daemon's outcome.
+fn medians(outcomes: &[Outcome], run: &Run) -> Result<[f64; COLUMNS.len()], Outcome> {
+    let mut done = Vec::new();
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Done(figures) => done.push(COLUMNS.map(|column| (column.1)(figures, run))),
+            Outcome::GaveUp { .. } | Outcome::Failed(_) => return Err(outcome.clone()),
+        }
+    }
+    Ok(std::array::from_fn(|column| {
+        let mut values: Vec<f64> = done.iter().map(|figures| figures[column]).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    }))
+}
+
+/// The least of the others over chanter's.
+fn ratios(all: &[(Device, [f64; COLUMNS.len()])]) -> Option<[f64; COLUMNS.len()]> {
+    let (_, ours) = all.iter().find(|(device, _)| *device == Device::Chanter)?;
+    let others = all.iter().filter(|(device, _)| *device != Device::Chanter);
+    let best = others
+        .map(|(_, figures)| *figures)
+        .reduce(|best, other| std::array::from_fn(|column| best[column].min(other[column])))?;
+    Some(std::array::from_fn(|column| best[column] / ours[column]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Kind;
+
+    fn case() -> Case {
+        let run = Run {
+            kind: Kind::Evpn,
+            routes: 1000,
+            per_set: 10,
+            receivers: 1,
+            deadline: Duration::from_secs(60),
+        };
+        Case {
+            run,
+            rounds: 3,
+            devices: Vec::new(),
+        }
+    }
+
+    fn done(millis: u64) -> Outcome {
+        let time = Duration::from_millis(millis);
+        Outcome::Done(Figures {
+            announce: time,
+            announce_cpu: time,
+            peak: millis << 20,
+            growth: millis * 1000,
+            updates: millis,
+            withdraw: time,
+            withdraw_cpu: time,
+            single: time,
+        })
+    }
+
+    #[test]
+    fn the_table_shows_medians_and_the_ratio_to_the_best_rival() {
+        let case = case();
+        let row = |device, millis: [u64; 3]| (device, case.run, millis.map(done).to_vec());
+        let rows = [
+            row(Device::Chanter, [30, 10, 20]),
+            row(Device::Frr, [80, 80, 1]),
+            row(Device::Bird, [40, 50, 45]),
+        ];
+        let text = table(&case, &rows);
+        let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
+        assert_eq!(
+            line("| chanter"),
+            "| chanter | 0.020 | 0.020 | 20.00 | 20.0 | 20 | 20 | 0.020 | 0.020 | 20.00 |"
+        );
+        assert!(line("| frr").starts_with("| frr | 0.080 |"));
+        assert!(line("| best").starts_with("| best rival ÷ chanter | 2.25 | 2.25 |"));
+    }
+
+    #[test]
+    fn who_gives_up_or_has_fewer_routes_is_no_rival_and_says_so() {
+        let case = case();
+        let few = Run {
+            routes: 10,
+            ..case.run
+        };
+        let late = Outcome::GaveUp {
+            withdrawing: false,
+            routes: 77,
+        };
+        let rows = [
+            (Device::Chanter, case.run, vec![done(20)]),
+            (Device::Frr, case.run, vec![done(1), late, done(1)]),
+            (
+                Device::Bird,
+                case.run,
+                vec![Outcome::Failed("no session\na log".to_owned())],
+            ),
+            (Device::Gobgp, few, vec![done(1)]),
+        ];
+        let text = table(&case, &rows);
+        assert!(
+            text.contains("| frr | gave up: 77 of 1000 routes received after 60 s |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| gobgp (10 routes only) | 0.001 |"),
+            "{text}"
+        );
+        assert!(text.contains("| bird | failed: no session |\n"), "{text}");
+        assert!(!text.contains("best rival"), "{text}");
+    }
+}
