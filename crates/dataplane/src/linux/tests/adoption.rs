@@ -3,7 +3,7 @@
 use chanter_engine::desired::{DesiredChange, DesiredKey, DomainId};
 
 use super::desire::*;
-use super::netlink_monitor::{heard, monitor};
+use super::netlink_monitor::{heard, monitor, wait_for_quiet};
 use super::node::{Node, error_of};
 
 const MAC_A: &str = "02:00:00:00:00:0a";
@@ -35,6 +35,7 @@ fn a_killed_sink_starts_again_without_the_kernel_noticing() {
     });
     node.kill();
     let monitor = monitor(&node.ns);
+    wait_for_quiet(&monitor);
     node.start();
     // As the engine speaks up again, one thing after the other.
     for change in some_domain() {

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::desire::{addr, mac, vni};
 use super::namespace::{Namespace, PATIENCE, poll};
-use super::netlink_monitor::{heard, monitor};
+use super::netlink_monitor::{heard, monitor, wait_for_quiet};
 use crate::linux::{LinuxConfig, LinuxError, run};
 
 const MAC_A: &str = "02:00:00:00:00:0a";
@@ -261,6 +261,7 @@ fn a_restart_of_the_whole_is_not_seen_by_the_kernel() {
     node.install(vec![instance(), attachment()]);
     node.kill();
     let monitor = monitor(&node.ns);
+    wait_for_quiet(&monitor);
     node.start(true);
     node.install(vec![instance(), attachment()]);
     // The source has said all that it wants: from now on pruning is allowed.

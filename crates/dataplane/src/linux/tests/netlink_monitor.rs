@@ -1,6 +1,7 @@
 //! Hears what changes in a namespace.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 
@@ -35,5 +36,23 @@ pub(super) fn heard(socket: &Socket) -> Vec<u16> {
             kinds.push(u16::from_ne_bytes([header[4], header[5]]));
             rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
         }
+    }
+}
+
+/// Waits until nothing has been heard for longer than the kernel holds back changes of the state of
+/// links (`linkwatch`: at most one batch a second), so that what was done before is not heard later.
+pub(super) fn wait_for_quiet(socket: &Socket) {
+    const QUIET: Duration = Duration::from_millis(1500);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut quiet_since = Instant::now();
+    while quiet_since.elapsed() < QUIET {
+        assert!(
+            Instant::now() < deadline,
+            "the kernel does not come to rest"
+        );
+        if !heard(socket).is_empty() {
+            quiet_since = Instant::now();
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
