@@ -18,8 +18,13 @@ fuzz_target!(|text: &str| {
     round_trip::<chanter_types::RouteDistinguisher>(text);
     round_trip::<chanter_types::RouteTarget>(text);
     round_trip::<chanter_types::Vni>(text);
+    round_trip::<chanter_bgp::Community>(text);
     round_trip::<chanter_bgp::ExtendedCommunity>(text);
     round_trip::<chanter_bgp::Family>(text);
+    round_trip::<chanter_bgp::FlowAction>(text);
+    round_trip::<chanter_bgp::Ipv6ExtendedCommunity>(text);
+    round_trip::<chanter_bgp::LargeCommunity>(text);
+    round_trip::<chanter_bgp::FlowSpecNlri>(text);
     round_trip::<chanter_bgp::Nlri>(text);
     round_trip::<chanter_bgp::RtMembership>(text);
 });

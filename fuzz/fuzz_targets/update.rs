@@ -4,8 +4,8 @@
 #![no_main]
 
 use chanter_bgp::{
-    CodecContext, Message, RouteEvent, UpdateBatch, UpdateWriter, decode_message, decode_update,
-    frame_len,
+    CodecContext, Family, Message, PathData, RouteEvent, UpdateBatch, UpdateWriter, decode_message,
+    decode_update, frame_len,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -13,10 +13,18 @@ fuzz_target!(|octets: &[u8]| {
     let Some((flags, body)) = octets.split_first() else {
         return;
     };
+    let add_path: &[Family] = if flags & 4 == 0 {
+        &[]
+    } else {
+        &Family::SUPPORTED
+    };
     let ctx = CodecContext {
         four_octet_as: flags & 1 == 0,
         ebgp: flags & 2 != 0,
         message_len_max: 65535,
+        add_path_receive: add_path.iter().copied().collect(),
+        add_path_send: add_path.iter().copied().collect(),
+        extended_next_hop: [Family::IPV4_UNICAST, Family::IPV4_VPN].into(),
         ..CodecContext::default()
     };
     let (mut batch, mut faults) = (UpdateBatch::new(), Vec::new());
@@ -55,8 +63,12 @@ fn encode(batch: &UpdateBatch, ctx: &CodecContext) -> Vec<u8> {
                 // One that does not fit any more is left out.
                 writer.reach(nlri.family(), attributes, [(nlri, *data)]);
             }
-            RouteEvent::Withdraw { nlri } => {
-                writer.withdraw(nlri.family(), [(nlri, Default::default())]);
+            RouteEvent::Withdraw { nlri, path_id } => {
+                let data = PathData {
+                    path_id: *path_id,
+                    ..PathData::default()
+                };
+                writer.withdraw(nlri.family(), [(nlri, data)]);
             }
             RouteEvent::EndOfRib(family) => writer.end_of_rib(*family),
         }

@@ -49,6 +49,7 @@ fn run(family: Family, routes: u32, per_set: u32) {
         families: [family].into_iter().collect(),
         ebgp: false,
         message_len_max: MESSAGE_LEN_MAX,
+        ..CodecContext::default()
     };
     let mut wire = Vec::new();
     let encode = best(|| {

@@ -15,6 +15,12 @@ pub struct CodecContext {
     pub ebgp: bool,
     /// The largest message, in octets: 4096, or 65535 (RFC 8654).
     pub message_len_max: usize,
+    /// The families in which the peer puts a path identifier before each NLRI (RFC 7911).
+    pub add_path_receive: FamilySet,
+    /// The families in which we do.
+    pub add_path_send: FamilySet,
+    /// The families of IPv4 whose next hop may be an IPv6 address (RFC 8950).
+    pub extended_next_hop: FamilySet,
 }
 
 impl Default for CodecContext {
@@ -25,6 +31,9 @@ impl Default for CodecContext {
             families: Family::SUPPORTED.into(),
             ebgp: false,
             message_len_max: MESSAGE_LEN_MAX,
+            add_path_receive: FamilySet::new(),
+            add_path_send: FamilySet::new(),
+            extended_next_hop: FamilySet::new(),
         }
     }
 }

@@ -24,21 +24,57 @@ impl Family {
     pub const IPV6_UNICAST: Family = Family { afi: 2, safi: 1 };
     /// EVPN (RFC 7432).
     pub const L2VPN_EVPN: Family = Family { afi: 25, safi: 70 };
+    /// VPNv4 (RFC 4364).
+    pub const IPV4_VPN: Family = Family { afi: 1, safi: 128 };
+    /// VPNv6 (RFC 4659).
+    pub const IPV6_VPN: Family = Family { afi: 2, safi: 128 };
+    /// IPv4 FlowSpec (RFC 8955).
+    pub const IPV4_FLOWSPEC: Family = Family { afi: 1, safi: 133 };
+    /// IPv6 FlowSpec (RFC 8956).
+    pub const IPV6_FLOWSPEC: Family = Family { afi: 2, safi: 133 };
+    /// IPv4 FlowSpec within VPNs (RFC 8955 section 8).
+    pub const IPV4_FLOWSPEC_VPN: Family = Family { afi: 1, safi: 134 };
+    /// IPv6 FlowSpec within VPNs (RFC 8956 section 2).
+    pub const IPV6_FLOWSPEC_VPN: Family = Family { afi: 2, safi: 134 };
     /// Route target membership (RFC 4684).
     pub const IPV4_RTC: Family = Family { afi: 1, safi: 132 };
 
     /// The families whose routes this crate decodes and encodes.
-    pub const SUPPORTED: [Family; 4] = [
+    pub const SUPPORTED: [Family; 10] = [
         Self::IPV4_UNICAST,
         Self::IPV6_UNICAST,
         Self::L2VPN_EVPN,
         Self::IPV4_RTC,
+        Self::IPV4_VPN,
+        Self::IPV6_VPN,
+        Self::IPV4_FLOWSPEC,
+        Self::IPV6_FLOWSPEC,
+        Self::IPV4_FLOWSPEC_VPN,
+        Self::IPV6_FLOWSPEC_VPN,
     ];
 
     /// Whether its routes belong to VPNs and are therefore filtered by route target membership
     /// (RFC 4684 section 2).
     pub fn is_vpn(self) -> bool {
-        self == Self::L2VPN_EVPN
+        matches!(
+            self,
+            Self::L2VPN_EVPN
+                | Self::IPV4_VPN
+                | Self::IPV6_VPN
+                | Self::IPV4_FLOWSPEC_VPN
+                | Self::IPV6_FLOWSPEC_VPN
+        )
+    }
+
+    /// Whether its NLRI are traffic filters and have no next hop (RFC 8955 section 4).
+    pub fn is_flowspec(self) -> bool {
+        matches!(
+            self,
+            Self::IPV4_FLOWSPEC
+                | Self::IPV6_FLOWSPEC
+                | Self::IPV4_FLOWSPEC_VPN
+                | Self::IPV6_FLOWSPEC_VPN
+        )
     }
 
     fn name(self) -> Option<&'static str> {
@@ -47,6 +83,12 @@ impl Family {
             Self::IPV6_UNICAST => Some("ipv6-unicast"),
             Self::L2VPN_EVPN => Some("l2vpn-evpn"),
             Self::IPV4_RTC => Some("ipv4-rtc"),
+            Self::IPV4_VPN => Some("ipv4-vpn"),
+            Self::IPV6_VPN => Some("ipv6-vpn"),
+            Self::IPV4_FLOWSPEC => Some("ipv4-flowspec"),
+            Self::IPV6_FLOWSPEC => Some("ipv6-flowspec"),
+            Self::IPV4_FLOWSPEC_VPN => Some("ipv4-flowspec-vpn"),
+            Self::IPV6_FLOWSPEC_VPN => Some("ipv6-flowspec-vpn"),
             _ => None,
         }
     }
@@ -83,7 +125,9 @@ impl FromStr for Family {
                 ParseError::new(
                     text,
                     "an address family",
-                    "ipv4-unicast, ipv6-unicast, l2vpn-evpn, ipv4-rtc, or AFI/SAFI in numbers",
+                    "ipv4-unicast, ipv6-unicast, l2vpn-evpn, ipv4-rtc, ipv4-vpn, ipv6-vpn, \
+                     ipv4-flowspec, ipv6-flowspec, ipv4-flowspec-vpn, ipv6-flowspec-vpn, \
+                     or AFI/SAFI in numbers",
                 )
             })
     }
@@ -158,9 +202,10 @@ mod tests {
         for family in Family::SUPPORTED {
             assert_eq!(family.to_string().parse(), Ok(family));
         }
-        let unknown = Family { afi: 1, safi: 128 };
-        assert_eq!(unknown.to_string(), "1/128");
-        assert_eq!("1/128".parse(), Ok(unknown));
+        let unknown = Family { afi: 1, safi: 5 };
+        assert_eq!(unknown.to_string(), "1/5");
+        assert_eq!("1/5".parse(), Ok(unknown));
+        assert_eq!("1/128".parse(), Ok(Family::IPV4_VPN));
         assert_eq!("25/70".parse(), Ok(Family::L2VPN_EVPN));
         for bad in ["", "ipv4", "1/256", "65536/1", "1"] {
             assert!(bad.parse::<Family>().is_err(), "{bad}");

@@ -7,7 +7,10 @@
 //! NLRI carries beside it ([`PathData`]), so that a route with another label replaces the old one.
 
 mod attributes;
+mod community;
 mod context;
+#[cfg(feature = "corpus")]
+pub mod corpus;
 mod extended_community;
 mod family;
 mod message;
@@ -19,17 +22,24 @@ mod text;
 mod update;
 
 pub use attributes::{
-    Aggregator, AsPath, AsPathSegment, AttributeCode, Attributes, AttributesBuilder,
-    LargeCommunity, Origin, RawAttribute, SegmentKind,
+    Aggregator, AsPath, AsPathSegment, AttributeCode, Attributes, AttributesBuilder, Origin,
+    PrefixSid, PrefixSidTlv, RawAttribute, SegmentKind, SidStructure, Srv6Service, Srv6Sid, Tunnel,
+    TunnelEncapsulation, TunnelSubTlv,
 };
+pub use community::{Community, LargeCommunity};
 pub use context::CodecContext;
-pub use extended_community::{ExtendedCommunity, encapsulation};
+pub use extended_community::{ExtendedCommunity, FlowAction, Ipv6ExtendedCommunity, encapsulation};
 pub use family::{Family, FamilySet};
 pub use message::{
-    Capability, GracefulRestart, HEADER_LEN, MESSAGE_LEN_EXTENDED, MESSAGE_LEN_MAX, Message,
-    MessageType, NotificationMessage, OpenMessage, RouteRefreshMessage, codes as notification,
+    AddPathMode, BgpRole, Capability, ExtendedNextHop, GracefulRestart, HEADER_LEN, Hostname,
+    LongLivedFamily, MESSAGE_LEN_EXTENDED, MESSAGE_LEN_MAX, Message, MessageType,
+    NotificationMessage, OpenMessage, RefreshKind, RouteRefreshMessage, codes as notification,
     decode_message, encode_keepalive, frame_len,
 };
-pub use nlri::{EvpnNlri, InclusiveMulticast, MacIp, Nlri, PathData, RtMembership};
+pub use nlri::{
+    BitmaskMatch, EthernetAd, EthernetSegment, EvpnNlri, EvpnPrefix, FlowSpecComponent,
+    FlowSpecError, FlowSpecNlri, FlowSpecPrefix, FlowSpecType, InclusiveMulticast, MacIp, Nlri,
+    NumericMatch, PathData, RtMembership, Vpnv4Prefix, Vpnv6Prefix, fragment, tcp_flags,
+};
 pub use pmsi::{PmsiTunnel, PmsiTunnelKind};
 pub use update::{Disposition, Fault, RouteEvent, UpdateBatch, UpdateWriter, decode_update};

@@ -34,9 +34,6 @@ impl PmsiTunnel {
     /// The tunnel type of ingress replication.
     pub const INGRESS_REPLICATION: u8 = 6;
 
-    /// The octets before the identifier.
-    pub(crate) const FIXED_LEN: usize = 5;
-
     /// Ingress replication to `endpoint`.
     pub fn ingress_replication(label: u32, endpoint: IpAddr) -> Self {
         let id: Box<[u8]> = match endpoint {
@@ -81,6 +78,24 @@ impl PmsiTunnel {
             label: u32::from_be_bytes([0, *a, *b, *c]),
             id: id.into(),
         })
+    }
+
+    /// Whether the identifier has a length that its type allows (RFC 6514 section 5, RFC 6515
+    /// section 2). What types that are not known have is not known.
+    pub(crate) fn is_well_formed(value: &[u8]) -> bool {
+        const RSVP_TE_P2MP_LSP: u8 = 1;
+        const PIM_SSM: u8 = 3;
+        const BIDIR_PIM: u8 = 5;
+
+        let [_, tunnel_type, _, _, _, id @ ..] = value else {
+            return false;
+        };
+        match *tunnel_type {
+            RSVP_TE_P2MP_LSP => matches!(id.len(), 12 | 24),
+            PIM_SSM..=BIDIR_PIM => matches!(id.len(), 8 | 32),
+            Self::INGRESS_REPLICATION => matches!(id.len(), 4 | 16),
+            _ => true,
+        }
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {

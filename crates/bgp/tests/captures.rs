@@ -1,18 +1,20 @@
 //! Messages recorded from other BGP speakers, with what they mean; see `data/README.md`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use chanter_bgp::{CodecContext, Message, RouteEvent, UpdateBatch, decode_message, decode_update};
+use chanter_bgp::{
+    CodecContext, Family, Message, RouteEvent, UpdateBatch, decode_message, decode_update,
+};
 
 /// What a message says, a line for each thing.
-fn describe(message: &[u8]) -> String {
+fn describe(message: &[u8], ctx: &CodecContext) -> String {
     let mut text = String::new();
     match decode_message(message) {
         Err(notification) => writeln!(text, "error {notification}"),
         Ok(Message::Keepalive) => writeln!(text, "keepalive"),
         Ok(Message::Notification(notification)) => writeln!(text, "notification {notification}"),
-        Ok(Message::RouteRefresh(refresh)) => writeln!(text, "route-refresh {}", refresh.family),
+        Ok(Message::RouteRefresh(refresh)) => writeln!(text, "{refresh}"),
         Ok(Message::Open(open)) => {
             let (asn, hold, id) = (open.asn, open.hold_time, open.router_id);
             let mut lines = format!("open as {asn} hold-time {hold} id {id}\n");
@@ -21,15 +23,34 @@ fn describe(message: &[u8]) -> String {
             }
             write!(text, "{lines}")
         }
-        Ok(Message::Update(body)) => write!(text, "{}", describe_update(body)),
+        Ok(Message::Update(body)) => write!(text, "{}", describe_update(body, ctx)),
     }
     .expect("a String takes everything");
     text
 }
 
-fn describe_update(body: &[u8]) -> String {
+/// What was negotiated where a message was recorded, by the name of the file.
+fn context(path: &Path) -> CodecContext {
+    let name = path.to_string_lossy();
+    let mut ctx = CodecContext::default();
+    if name.ends_with("-add-path.txt") {
+        ctx.add_path_receive = [
+            Family::IPV4_UNICAST,
+            Family::IPV6_UNICAST,
+            Family::IPV4_VPN,
+            Family::IPV6_VPN,
+        ]
+        .into();
+    }
+    if name.ends_with("-extended-next-hop.txt") {
+        ctx.extended_next_hop = [Family::IPV4_UNICAST, Family::IPV4_VPN].into();
+    }
+    ctx
+}
+
+fn describe_update(body: &[u8], ctx: &CodecContext) -> String {
     let (mut batch, mut faults) = (UpdateBatch::new(), Vec::new());
-    let result = decode_update(body, &CodecContext::default(), &mut batch, &mut faults);
+    let result = decode_update(body, ctx, &mut batch, &mut faults);
     let mut lines: Vec<String> = Vec::new();
     for event in &batch.events {
         match event {
@@ -43,9 +64,14 @@ fn describe_update(body: &[u8]) -> String {
                     "reach {nlri} label {} esi {}",
                     data.label, data.esi
                 ));
+                lines.extend(data.gateway.map(|gateway| format!("  gateway {gateway}")));
+                lines.extend((data.path_id > 0).then(|| format!("  path {}", data.path_id)));
                 lines.push(format!("  {attributes}"));
             }
-            RouteEvent::Withdraw { nlri } => lines.push(format!("withdraw {nlri}")),
+            RouteEvent::Withdraw { nlri, path_id: 0 } => lines.push(format!("withdraw {nlri}")),
+            RouteEvent::Withdraw { nlri, path_id } => {
+                lines.push(format!("withdraw {nlri} path {path_id}"));
+            }
             RouteEvent::EndOfRib(family) => lines.push(format!("end-of-rib {family}")),
         }
     }
@@ -77,7 +103,12 @@ fn recorded_messages_mean_what_is_written_below_them() {
         let text = std::fs::read_to_string(&path).expect("a capture");
         let mut actual = String::new();
         for message in text.lines().filter_map(|line| line.strip_prefix("> ")) {
-            writeln!(actual, "> {message}\n{}", describe(&unhex(message))).expect("a String");
+            writeln!(
+                actual,
+                "> {message}\n{}",
+                describe(&unhex(message), &context(&path))
+            )
+            .expect("a String");
             messages += 1;
         }
         if std::env::var_os("UPDATE_EXPECT").is_some() {

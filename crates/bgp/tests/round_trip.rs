@@ -3,14 +3,14 @@
 mod common;
 
 use chanter_bgp::{
-    Attributes, Capability, CodecContext, EvpnNlri, Family, GracefulRestart, Message, Nlri,
-    NotificationMessage, OpenMessage, PathData, RouteRefreshMessage, UpdateWriter, decode_message,
-    notification,
+    Attributes, Capability, CodecContext, Family, FlowSpecComponent, FlowSpecNlri, GracefulRestart,
+    Message, Nlri, NotificationMessage, OpenMessage, PathData, RouteRefreshMessage, UpdateWriter,
+    decode_message, notification,
 };
 use chanter_types::Asn;
 use common::{
-    Said, any_attributes, any_family, any_ipv4, any_route, decode_all, decode_body, frames, said,
-    unhex,
+    Said, any_attributes, any_family, any_flowspec, any_ipv4, any_route, decode_all, decode_body,
+    frames, said, unhex,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -34,11 +34,33 @@ fn any_group() -> impl Strategy<Value = Group> {
     })
 }
 
+fn any_flowspec_family() -> impl Strategy<Value = Family> {
+    any_family().prop_filter("FlowSpec", |family| family.is_flowspec())
+}
+
+/// A path identifier for each route (RFC 7911).
+fn with_path_ids(mut group: Group, ids: &[u32]) -> Group {
+    for ((_, data), id) in group.routes.iter_mut().zip(ids.iter().cycle()) {
+        data.path_id = *id;
+    }
+    group
+}
+
 fn context(four_octet_as: bool, extended: bool) -> CodecContext {
     CodecContext {
         four_octet_as,
         message_len_max: if extended { 65535 } else { 4096 },
+        extended_next_hop: [Family::IPV4_UNICAST, Family::IPV4_VPN].into(),
         ..CodecContext::default()
+    }
+}
+
+/// ADD-PATH in all families, both ways.
+fn add_path_context() -> CodecContext {
+    CodecContext {
+        add_path_receive: Family::SUPPORTED.into(),
+        add_path_send: Family::SUPPORTED.into(),
+        ..context(true, false)
     }
 }
 
@@ -66,7 +88,7 @@ fn expected(groups: &[Group]) -> Vec<Said> {
     {
         expected.extend(routes.iter().map(|(nlri, data)| match attributes {
             Some(attributes) => Said::Reach(nlri.clone(), *data, attributes.clone()),
-            None => Said::Withdraw(nlri.clone()),
+            None => Said::Withdraw(nlri.clone(), data.path_id),
         }));
     }
     expected
@@ -86,6 +108,7 @@ fn any_capability() -> impl Strategy<Value = Capability> {
         )
             .prop_map(|(restarting, restart_time, families)| {
                 Capability::GracefulRestart(GracefulRestart {
+                    notification: false,
                     restarting,
                     restart_time,
                     families,
@@ -138,6 +161,47 @@ proptest! {
         let (batch, faults) = decode_all(&out, &ctx);
         prop_assert_eq!(faults, vec![]);
         prop_assert_eq!(said(&batch), expected(&groups));
+    }
+
+    #[test]
+    fn path_identifiers(
+        groups in vec((any_group(), vec(any::<u32>(), 1..9)), 1..4),
+    ) {
+        let groups: Vec<Group> =
+            groups.into_iter().map(|(group, ids)| with_path_ids(group, &ids)).collect();
+        let ctx = add_path_context();
+        let (batch, faults) = decode_all(&write(&groups, &ctx), &ctx);
+        prop_assert_eq!(faults, vec![]);
+        prop_assert_eq!(said(&batch), expected(&groups));
+        // Without ADD-PATH they are not sent.
+        let plain: Vec<Group> =
+            groups.iter().map(|group| with_path_ids(group.clone(), &[0])).collect();
+        let ctx = context(true, false);
+        let (batch, faults) = decode_all(&write(&groups, &ctx), &ctx);
+        prop_assert_eq!(faults, vec![]);
+        prop_assert_eq!(said(&batch), expected(&plain));
+    }
+
+    #[test]
+    fn flowspec_components(nlri in any_flowspec_family().prop_flat_map(any_flowspec)) {
+        let components: Vec<FlowSpecComponent> = nlri.components().collect();
+        prop_assert!(components.is_sorted_by_key(FlowSpecComponent::kind));
+        let again = FlowSpecNlri::new(nlri.family(), nlri.rd(), &components);
+        prop_assert_eq!(again.as_ref(), Ok(&nlri));
+        let shuffled: Vec<FlowSpecComponent> = components.into_iter().rev().collect();
+        prop_assert_eq!(FlowSpecNlri::new(nlri.family(), nlri.rd(), &shuffled), Ok(nlri));
+    }
+
+    #[test]
+    fn flowspec_precedence_is_an_order(
+        nlri in any_flowspec_family().prop_flat_map(|family| vec(any_flowspec(family), 3)),
+    ) {
+        let [a, b, c] = nlri.as_slice() else { panic!("three of them") };
+        prop_assert_eq!(a.precedence(b), b.precedence(a).reverse());
+        prop_assert!(a.precedence(a).is_eq());
+        if a.precedence(b).is_le() && b.precedence(c).is_le() {
+            prop_assert!(a.precedence(c).is_le());
+        }
     }
 
     #[test]
@@ -307,7 +371,7 @@ fn equal_attributes_share_one_set_over_messages() {
 }
 
 #[test]
-fn opaque_routes_pass_unchanged_and_their_key_has_no_label() {
+fn multihoming_and_prefix_routes_pass_unchanged_and_their_key_has_no_label() {
     let (ead, ead_relabelled) = (
         unhex("0119 00010a0000010005 00010203040506070809 ffffffff 000001"),
         unhex("0119 00010a0000010005 00010203040506070809 ffffffff 000002"),
@@ -334,7 +398,6 @@ fn opaque_routes_pass_unchanged_and_their_key_has_no_label() {
     };
     for octets in [&ead, &prefix, &segment] {
         let (nlri, data) = decode(octets);
-        assert!(matches!(nlri, Nlri::Evpn(EvpnNlri::Other { .. })));
         let attributes = Attributes::builder()
             .next_hop("10.0.0.1".parse::<std::net::IpAddr>().unwrap())
             .build();
@@ -385,7 +448,7 @@ fn what_cannot_be_advertised_is_not_written() {
     assert_eq!(writer.reach(Family::IPV4_UNICAST, &no_next_hop, route), 0);
     let huge = Attributes::builder()
         .next_hop("192.0.2.1".parse::<std::net::IpAddr>().unwrap())
-        .communities(vec![7; 2000])
+        .communities(vec![chanter_bgp::Community(7); 2000])
         .build();
     assert_eq!(writer.reach(Family::IPV4_UNICAST, &huge, route), 0);
     assert!(writer.is_empty());

@@ -118,7 +118,7 @@ fn withdrawals() {
         let data = PathData::with_label(5000);
         UpdateWriter::new(&ctx, &mut out).withdraw(nlri.family(), [(&nlri, data)]);
         assert_eq!(hex(&out), hex(&octets), "{text}");
-        assert_eq!(said(&decode_all(&octets, &ctx).0), [Said::Withdraw(nlri)]);
+        assert_eq!(said(&decode_all(&octets, &ctx).0), [Said::Withdraw(nlri, 0)]);
     }
 }
 
@@ -135,7 +135,10 @@ fn open_with_a_parameter_for_each_capability() {
     assert_eq!((open.asn, open.hold_time), (Asn(64512), 180));
     assert_eq!(open.router_id, Ipv4Addr::LOCALHOST);
     let families: Vec<String> = open.families().iter().map(ToString::to_string).collect();
-    assert_eq!(families, ["1/128", "ipv4-rtc", "1/134", "l2vpn-evpn"]);
+    assert_eq!(
+        families,
+        ["ipv4-vpn", "ipv4-rtc", "ipv4-flowspec-vpn", "l2vpn-evpn"]
+    );
 }
 
 #[test]

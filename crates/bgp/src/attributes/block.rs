@@ -1,13 +1,11 @@
 //! The layout of the one allocation: header, then canonical attributes.
 
 use std::hash::Hasher;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::as_path::AsPath;
-use super::{AttributeCode, Attributes, FLAG_EXTENDED_LENGTH, Origin, RawAttribute};
+use super::{AttributeCode, Attributes, FLAG_EXTENDED_LENGTH, NextHop, Origin, RawAttribute};
 
 /// Most attribute sets fit in so many octets and need no allocation while they are put together.
 const INLINE_LEN: usize = 256;
@@ -33,6 +31,11 @@ const HAS_LOCAL_PREF: u8 = 1;
 const HAS_MED: u8 = 2;
 const HAS_NEXT_HOP_V4: u8 = 4;
 const HAS_NEXT_HOP_V6: u8 = 8;
+/// The block ends with a link-local address.
+const HAS_LINK_LOCAL: u8 = 16;
+
+/// The octets of the link-local address behind the attributes.
+const LINK_LOCAL_LEN: usize = 16;
 
 impl<'a> Header<'a> {
     /// Its octets.
@@ -89,6 +92,23 @@ impl<'a> Header<'a> {
         }
     }
 
+    pub(super) fn link_local(self, block: &[u8]) -> Option<Ipv6Addr> {
+        let octets = block.last_chunk::<LINK_LOCAL_LEN>();
+        let octets = octets.filter(|_| self.has(HAS_LINK_LOCAL));
+        octets.map(|octets| Ipv6Addr::from(*octets))
+    }
+
+    /// The attributes in `block`.
+    pub(super) fn wire(self, block: &[u8]) -> &[u8] {
+        let behind = if self.has(HAS_LINK_LOCAL) {
+            LINK_LOCAL_LEN
+        } else {
+            0
+        };
+        let end = block.len().saturating_sub(behind);
+        block.get(Header::LEN..end).unwrap_or_default()
+    }
+
     pub(super) fn as_path(self, block: &'a [u8]) -> &'a [u8] {
         self.slice(block, AS_PATH_FROM, AS_PATH_TO)
     }
@@ -104,86 +124,93 @@ impl<'a> Header<'a> {
 
 /// An attribute set under construction. Attributes must come in ascending order of type, each once,
 /// and be valid.
-pub(crate) struct Block(SmallVec<[u8; INLINE_LEN]>);
+pub(crate) struct Block(Buffer);
 
 impl Block {
     pub(crate) fn new() -> Self {
-        Self(SmallVec::from_slice(&[0; Header::LEN]))
+        Self(Buffer::new())
     }
 
     /// Appends an attribute. Of `flags`, the extended-length flag is set as the length wants it.
+    #[inline]
     pub(crate) fn push(&mut self, flags: u8, code: AttributeCode, value: &[u8]) {
         push_attribute(&mut self.0, flags, code, value);
+        let to = self.0.len();
+        self.note(code, value, (to - value.len(), to));
     }
 
     /// The attributes of a finished set.
     pub(crate) fn of(attributes: &Attributes) -> Self {
-        Self(SmallVec::from_slice(&attributes.0))
+        let mut block = Self::new();
+        let wire = attributes.wire();
+        block.0.push_octets(wire);
+        let mut at = Header::LEN;
+        for attribute in self::attributes(wire) {
+            let from = at + attribute.head_len();
+            at = from + attribute.value.len();
+            block.note(attribute.code, attribute.value, (from, at));
+        }
+        block
     }
 
-    /// The attributes so far.
-    fn wire(&self) -> &[u8] {
-        &self.0[Header::LEN..]
+    /// Keeps in the header what is asked for often; the value stands at this place.
+    #[inline]
+    fn note(&mut self, code: AttributeCode, value: &[u8], (from, to): (usize, usize)) {
+        let header = self.0.header();
+        match code {
+            AttributeCode::ORIGIN => header[ORIGIN] = value.first().copied().unwrap_or(0),
+            AttributeCode::AS_PATH => {
+                put(header, AS_PATH_FROM, place(from));
+                put(header, AS_PATH_TO, place(to));
+                put(header, AS_PATH_LEN, AsPath::new(value).path_len());
+            }
+            AttributeCode::MULTI_EXIT_DISC => {
+                header[PRESENT] |= HAS_MED;
+                put(header, MED, number(value));
+            }
+            AttributeCode::LOCAL_PREF => {
+                header[PRESENT] |= HAS_LOCAL_PREF;
+                put(header, LOCAL_PREF, number(value));
+            }
+            AttributeCode::EXTENDED_COMMUNITIES => {
+                put(header, EXTENDED_FROM, place(from));
+                put(header, EXTENDED_TO, place(to));
+            }
+            _ => {}
+        }
     }
 
-    /// Fills the header and shares the whole. If `last` is the same, it is shared in place of a new
-    /// one. May be called again, with another next hop.
+    /// Completes the header and shares the whole. If `last` is the same, it is shared in place of a
+    /// new one. May be called again, with another next hop.
     pub(crate) fn finish(
         &mut self,
-        next_hop: Option<IpAddr>,
+        next_hop: Option<NextHop>,
         last: Option<&Attributes>,
     ) -> Attributes {
-        let header = self.header(next_hop);
-        self.0[..Header::LEN].copy_from_slice(&header);
-        let mut hasher = rustc_hash::FxHasher::default();
-        hasher.write(&self.0[FINGERPRINT + 8..]);
-        self.0[FINGERPRINT..FINGERPRINT + 8].copy_from_slice(&hasher.finish().to_le_bytes());
-        match last {
-            Some(last) if *last.0 == *self.0 => last.clone(),
-            _ => Attributes(Arc::from(&self.0[..])),
+        self.set_next_hop(next_hop.map(|next_hop| next_hop.addr));
+        let len = self.0.len();
+        if let Some(link_local) = next_hop.and_then(|next_hop| next_hop.link_local) {
+            self.0.header()[PRESENT] |= HAS_LINK_LOCAL;
+            self.0.push_octets(&link_local.octets());
         }
+        let mut hasher = rustc_hash::FxHasher::default();
+        hasher.write(&self.0.octets()[FINGERPRINT + 8..]);
+        self.0.header()[FINGERPRINT..FINGERPRINT + 8]
+            .copy_from_slice(&hasher.finish().to_le_bytes());
+        let octets = self.0.octets();
+        let attributes = match last {
+            Some(last) if *last.0 == *octets => last.clone(),
+            _ => Attributes(Arc::from(octets)),
+        };
+        self.0.truncate(len);
+        attributes
     }
 
-    fn header(&self, next_hop: Option<IpAddr>) -> [u8; Header::LEN] {
-        let mut header = [0; Header::LEN];
-        let mut at = Header::LEN;
-        for attribute in attributes(self.wire()) {
-            let head = if attribute.flags & FLAG_EXTENDED_LENGTH == 0 {
-                3
-            } else {
-                4
-            };
-            let (from, to) = (at + head, at + head + attribute.value.len());
-            match attribute.code {
-                AttributeCode::ORIGIN => {
-                    header[ORIGIN] = attribute.value.first().copied().unwrap_or(0)
-                }
-                AttributeCode::AS_PATH => {
-                    put(&mut header, AS_PATH_FROM, place(from));
-                    put(&mut header, AS_PATH_TO, place(to));
-                    put(
-                        &mut header,
-                        AS_PATH_LEN,
-                        AsPath::new(attribute.value).path_len(),
-                    );
-                }
-                AttributeCode::MULTI_EXIT_DISC => {
-                    header[PRESENT] |= HAS_MED;
-                    put(&mut header, MED, number(attribute.value));
-                }
-                AttributeCode::LOCAL_PREF => {
-                    header[PRESENT] |= HAS_LOCAL_PREF;
-                    put(&mut header, LOCAL_PREF, number(attribute.value));
-                }
-                AttributeCode::EXTENDED_COMMUNITIES => {
-                    put(&mut header, EXTENDED_FROM, place(from));
-                    put(&mut header, EXTENDED_TO, place(to));
-                }
-                _ => {}
-            }
-            at = to;
-        }
-        match next_hop {
+    fn set_next_hop(&mut self, addr: Option<IpAddr>) {
+        let header = self.0.header();
+        header[PRESENT] &= !(HAS_NEXT_HOP_V4 | HAS_NEXT_HOP_V6 | HAS_LINK_LOCAL);
+        header[NEXT_HOP..NEXT_HOP + 16].fill(0);
+        match addr {
             Some(IpAddr::V4(addr)) => {
                 header[PRESENT] |= HAS_NEXT_HOP_V4;
                 header[NEXT_HOP..NEXT_HOP + 4].copy_from_slice(&addr.octets());
@@ -194,11 +221,82 @@ impl Block {
             }
             None => {}
         }
-        header
     }
 }
 
-fn put(header: &mut [u8; Header::LEN], at: usize, value: u32) {
+/// The octets of a set under construction: in place as long as they fit there, as most do.
+struct Buffer {
+    inline: [u8; INLINE_LEN],
+    inline_len: usize,
+    /// All octets, once they did not fit; empty before.
+    spilled: Vec<u8>,
+}
+
+impl Buffer {
+    /// A header of zeros.
+    fn new() -> Self {
+        Self {
+            inline: [0; INLINE_LEN],
+            inline_len: Header::LEN,
+            spilled: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.octets().len()
+    }
+
+    #[inline]
+    fn octets(&self) -> &[u8] {
+        if self.spilled.is_empty() {
+            &self.inline[..self.inline_len]
+        } else {
+            &self.spilled
+        }
+    }
+
+    #[inline]
+    fn header(&mut self) -> &mut [u8] {
+        if self.spilled.is_empty() {
+            &mut self.inline[..Header::LEN]
+        } else {
+            &mut self.spilled[..Header::LEN]
+        }
+    }
+
+    /// Shortens it to `len`, which is no less than the header.
+    fn truncate(&mut self, len: usize) {
+        self.spilled.truncate(len);
+        self.inline_len = self.inline_len.min(len);
+    }
+
+    #[cold]
+    fn spill(&mut self, octets: &[u8]) {
+        if self.spilled.is_empty() {
+            self.spilled.reserve(2 * (self.inline_len + octets.len()));
+            self.spilled
+                .extend_from_slice(&self.inline[..self.inline_len]);
+        }
+        self.spilled.extend_from_slice(octets);
+    }
+}
+
+impl Octets for Buffer {
+    #[inline]
+    fn push_octets(&mut self, octets: &[u8]) {
+        let to = self.inline_len + octets.len();
+        match self.inline.get_mut(self.inline_len..to) {
+            Some(room) if self.spilled.is_empty() => {
+                room.copy_from_slice(octets);
+                self.inline_len = to;
+            }
+            _ => self.spill(octets),
+        }
+    }
+}
+
+fn put(header: &mut [u8], at: usize, value: u32) {
     header[at..at + 4].copy_from_slice(&value.to_le_bytes());
 }
 
@@ -214,6 +312,7 @@ fn number(value: &[u8]) -> u32 {
 ///
 /// Values have at most 65535 octets: received ones by the size of a message, built ones because the
 /// builder cuts them.
+#[inline]
 pub(crate) fn push_attribute(out: &mut impl Octets, flags: u8, code: AttributeCode, value: &[u8]) {
     match u8::try_from(value.len()) {
         Ok(len) => out.push_octets(&[flags & !FLAG_EXTENDED_LENGTH, code.0, len]),
@@ -231,12 +330,6 @@ pub(crate) trait Octets {
 }
 
 impl Octets for Vec<u8> {
-    fn push_octets(&mut self, octets: &[u8]) {
-        self.extend_from_slice(octets);
-    }
-}
-
-impl<A: smallvec::Array<Item = u8>> Octets for SmallVec<A> {
     fn push_octets(&mut self, octets: &[u8]) {
         self.extend_from_slice(octets);
     }

@@ -1,14 +1,17 @@
 //! Making attribute sets.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod as_path;
+mod carried;
+mod communities;
 
-use chanter_types::Asn;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     Aggregator, AttributeCode, Attributes, Block, FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL,
-    FLAG_PARTIAL, FLAG_TRANSITIVE, LargeCommunity, Origin, SegmentKind,
+    FLAG_PARTIAL, NextHop, Origin, PrefixSid, TunnelEncapsulation, aigp,
 };
-use crate::extended_community::ExtendedCommunity;
+use crate::community::{Community, LargeCommunity};
+use crate::extended_community::{ExtendedCommunity, Ipv6ExtendedCommunity};
 use crate::pmsi::PmsiTunnel;
 
 /// The longest value of an attribute; lists are cut to what fits.
@@ -19,25 +22,26 @@ const VALUE_LEN_MAX: usize = u16::MAX as usize;
 pub struct AttributesBuilder {
     origin: Origin,
     as_path: Vec<u8>,
-    next_hop: Option<IpAddr>,
+    next_hop: Option<NextHop>,
     med: Option<u32>,
     local_pref: Option<u32>,
     atomic_aggregate: bool,
     aggregator: Option<Aggregator>,
-    communities: Vec<u32>,
+    communities: Vec<Community>,
     originator_id: Option<Ipv4Addr>,
     cluster_list: Vec<Ipv4Addr>,
     extended_communities: Vec<ExtendedCommunity>,
     pmsi_tunnel: Option<PmsiTunnel>,
+    ipv6_extended_communities: Vec<Ipv6ExtendedCommunity>,
     large_communities: Vec<LargeCommunity>,
-    /// By type, sorted.
-    unknown: Vec<Unknown>,
+    /// Attributes that are kept as octets, sorted by type.
+    carried: Vec<Carried>,
     /// Known attributes that have the partial flag.
     partial: Vec<AttributeCode>,
 }
 
 #[derive(Debug, Clone)]
-struct Unknown {
+struct Carried {
     flags: u8,
     code: AttributeCode,
     value: Box<[u8]>,
@@ -50,44 +54,18 @@ impl AttributesBuilder {
         self
     }
 
-    /// Puts `asn` in front of AS_PATH (RFC 4271 section 5.1.2).
-    pub fn prepend(mut self, asn: Asn) -> Self {
-        // A segment holds at most 255 numbers; a full one gets another in front of it.
-        match self.as_path.first_chunk::<2>() {
-            Some([kind, count]) if *kind == SegmentKind::Sequence.code() && *count < u8::MAX => {
-                self.as_path[1] += 1;
-                self.as_path.splice(2..2, asn.0.to_be_bytes());
-            }
-            _ => {
-                let [a, b, c, d] = asn.0.to_be_bytes();
-                self.as_path
-                    .splice(0..0, [SegmentKind::Sequence.code(), 1, a, b, c, d]);
-            }
-        }
-        self
-    }
-
-    /// Puts a segment at the end of AS_PATH; at most 255 AS numbers are taken, and none makes no
-    /// segment.
-    pub fn append_segment(mut self, kind: SegmentKind, asns: &[Asn]) -> Self {
-        let asns = asns.get(..usize::from(u8::MAX)).unwrap_or(asns);
-        if let Ok(count @ 1..) = u8::try_from(asns.len()) {
-            self.as_path.extend([kind.code(), count]);
-            self.as_path
-                .extend(asns.iter().flat_map(|asn| asn.0.to_be_bytes()));
-        }
-        self
-    }
-
-    /// Empties AS_PATH.
-    pub fn clear_as_path(mut self) -> Self {
-        self.as_path.clear();
-        self
-    }
-
-    /// Sets the next hop.
+    /// Sets the next hop, without a link-local address beside it.
     pub fn next_hop(mut self, next_hop: impl Into<Option<IpAddr>>) -> Self {
-        self.next_hop = next_hop.into();
+        self.next_hop = next_hop.into().map(NextHop::from);
+        self
+    }
+
+    /// Sets the link-local address beside a global IPv6 next hop (RFC 2545 section 3), or leaves it
+    /// out. Without a next hop, or beside one that is link-local itself, it is left out.
+    pub fn next_hop_link_local(mut self, link_local: impl Into<Option<Ipv6Addr>>) -> Self {
+        if let Some(next_hop) = &mut self.next_hop {
+            next_hop.set_link_local(link_local.into());
+        }
         self
     }
 
@@ -115,40 +93,6 @@ impl AttributesBuilder {
         self
     }
 
-    /// Sets COMMUNITIES.
-    pub fn communities(mut self, communities: Vec<u32>) -> Self {
-        self.communities = communities;
-        self
-    }
-
-    /// Sets LARGE_COMMUNITIES.
-    pub fn large_communities(mut self, communities: Vec<LargeCommunity>) -> Self {
-        self.large_communities = communities;
-        self
-    }
-
-    /// Sets EXTENDED_COMMUNITIES.
-    pub fn extended_communities(mut self, communities: Vec<ExtendedCommunity>) -> Self {
-        self.extended_communities = communities;
-        self
-    }
-
-    /// Adds an extended community.
-    pub fn push_extended_community(mut self, community: ExtendedCommunity) -> Self {
-        self.extended_communities.push(community);
-        self
-    }
-
-    /// Keeps only the extended communities that `keep` wants.
-    pub fn retain_extended_communities(
-        mut self,
-        mut keep: impl FnMut(ExtendedCommunity) -> bool,
-    ) -> Self {
-        self.extended_communities
-            .retain(|community| keep(*community));
-        self
-    }
-
     /// Sets ORIGINATOR_ID, or leaves it out.
     pub fn originator_id(mut self, originator_id: impl Into<Option<Ipv4Addr>>) -> Self {
         self.originator_id = originator_id.into();
@@ -173,51 +117,13 @@ impl AttributesBuilder {
         self
     }
 
-    /// Adds an attribute of a type that this crate does not know, in place of one of the same type.
-    /// Known types are not taken this way.
-    pub fn unknown(mut self, flags: u8, code: AttributeCode, value: &[u8]) -> Self {
-        if code.is_known() {
-            return self;
-        }
-        let unknown = Unknown {
-            flags: flags & !FLAG_EXTENDED_LENGTH,
-            code,
-            value: value.get(..VALUE_LEN_MAX).unwrap_or(value).into(),
-        };
-        match self
-            .unknown
-            .binary_search_by_key(&code, |unknown| unknown.code)
-        {
-            Ok(at) => self.unknown[at] = unknown,
-            Err(at) => self.unknown.insert(at, unknown),
-        }
-        self
-    }
-
-    /// Leaves out unknown attributes that are not transitive: they are not passed on (RFC 4271
-    /// section 5). Received sets have none.
-    pub fn drop_non_transitive_unknown(mut self) -> Self {
-        self.unknown
-            .retain(|unknown| unknown.flags & FLAG_TRANSITIVE != 0);
-        self
-    }
-
-    /// Marks unknown attributes as partial, as they must be when passed on (RFC 4271 section 5).
-    /// In received sets they are.
-    pub fn mark_unknown_partial(mut self) -> Self {
-        for unknown in &mut self.unknown {
-            unknown.flags |= FLAG_PARTIAL;
-        }
-        self
-    }
-
     /// The set.
     pub fn build(&self) -> Attributes {
         let mut parts = Parts::default();
         self.add_well_known(&mut parts);
         self.add_optional(&mut parts);
-        for unknown in &self.unknown {
-            parts.add(unknown.flags, unknown.code, unknown.value.iter().copied());
+        for carried in &self.carried {
+            parts.add(carried.flags, carried.code, carried.value.iter().copied());
         }
         parts.places.sort_unstable_by_key(|place| place.code);
         let mut block = Block::new();
@@ -249,7 +155,7 @@ impl AttributesBuilder {
         let octets = self
             .communities
             .iter()
-            .map(|community| community.to_be_bytes());
+            .map(|community| community.0.to_be_bytes());
         self.add_list(parts, AttributeCode::COMMUNITIES, octets);
         if let Some(originator) = self.originator_id {
             self.add(parts, AttributeCode::ORIGINATOR_ID, originator.octets());
@@ -266,6 +172,11 @@ impl AttributesBuilder {
             tunnel.encode(&mut value);
             self.add(parts, AttributeCode::PMSI_TUNNEL, value);
         }
+        let octets = self
+            .ipv6_extended_communities
+            .iter()
+            .map(|community| community.0);
+        self.add_list(parts, AttributeCode::IPV6_EXTENDED_COMMUNITIES, octets);
         let octets = self.large_communities.iter().map(LargeCommunity::octets);
         self.add_list(parts, AttributeCode::LARGE_COMMUNITIES, octets);
     }
@@ -324,7 +235,7 @@ impl From<&Attributes> for AttributesBuilder {
         let mut builder = Self {
             origin: attributes.origin(),
             as_path: attributes.as_path().octets().to_vec(),
-            next_hop: attributes.next_hop(),
+            next_hop: attributes.next_hop_pair(),
             med: attributes.med(),
             local_pref: attributes.local_pref(),
             atomic_aggregate: attributes.atomic_aggregate(),
@@ -334,12 +245,13 @@ impl From<&Attributes> for AttributesBuilder {
             cluster_list: attributes.cluster_list().collect(),
             extended_communities: attributes.extended_communities().collect(),
             pmsi_tunnel: attributes.pmsi_tunnel(),
+            ipv6_extended_communities: attributes.ipv6_extended_communities().collect(),
             large_communities: attributes.large_communities().collect(),
             ..Self::default()
         };
         for attribute in attributes.raw() {
-            if !attribute.code.is_known() {
-                builder.unknown.push(Unknown {
+            if is_carried(attribute.code) {
+                builder.carried.push(Carried {
                     flags: attribute.flags & !FLAG_EXTENDED_LENGTH,
                     code: attribute.code,
                     value: attribute.value.into(),
@@ -350,4 +262,17 @@ impl From<&Attributes> for AttributesBuilder {
         }
         builder
     }
+}
+
+/// Whether the builder keeps the attribute as octets.
+fn is_carried(code: AttributeCode) -> bool {
+    !code.is_known()
+        || matches!(
+            code,
+            AttributeCode::TUNNEL_ENCAPSULATION
+                | AttributeCode::AIGP
+                | AttributeCode::ONLY_TO_CUSTOMER
+                | AttributeCode::PREFIX_SID
+                | AttributeCode::ATTR_SET
+        )
 }

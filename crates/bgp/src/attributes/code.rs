@@ -48,8 +48,50 @@ impl AttributeCode {
     pub const AS4_AGGREGATOR: Self = Self(18);
     /// PMSI_TUNNEL (RFC 6514).
     pub const PMSI_TUNNEL: Self = Self(22);
+    /// TUNNEL_ENCAPSULATION (RFC 9012).
+    pub const TUNNEL_ENCAPSULATION: Self = Self(23);
+    /// IPV6_EXTENDED_COMMUNITIES (RFC 5701).
+    pub const IPV6_EXTENDED_COMMUNITIES: Self = Self(25);
+    /// AIGP (RFC 7311).
+    pub const AIGP: Self = Self(26);
     /// LARGE_COMMUNITIES (RFC 8092).
     pub const LARGE_COMMUNITIES: Self = Self(32);
+    /// BGPSEC_PATH (RFC 8205).
+    pub const BGPSEC_PATH: Self = Self(33);
+    /// ONLY_TO_CUSTOMER (RFC 9234).
+    pub const ONLY_TO_CUSTOMER: Self = Self(35);
+    /// PREFIX_SID (RFC 8669).
+    pub const PREFIX_SID: Self = Self(40);
+    /// ATTR_SET (RFC 6368).
+    pub const ATTR_SET: Self = Self(128);
+
+    /// All that have a name here, in ascending order.
+    pub const KNOWN: [Self; 24] = [
+        Self::ORIGIN,
+        Self::AS_PATH,
+        Self::NEXT_HOP,
+        Self::MULTI_EXIT_DISC,
+        Self::LOCAL_PREF,
+        Self::ATOMIC_AGGREGATE,
+        Self::AGGREGATOR,
+        Self::COMMUNITIES,
+        Self::ORIGINATOR_ID,
+        Self::CLUSTER_LIST,
+        Self::MP_REACH_NLRI,
+        Self::MP_UNREACH_NLRI,
+        Self::EXTENDED_COMMUNITIES,
+        Self::AS4_PATH,
+        Self::AS4_AGGREGATOR,
+        Self::PMSI_TUNNEL,
+        Self::TUNNEL_ENCAPSULATION,
+        Self::IPV6_EXTENDED_COMMUNITIES,
+        Self::AIGP,
+        Self::LARGE_COMMUNITIES,
+        Self::BGPSEC_PATH,
+        Self::ONLY_TO_CUSTOMER,
+        Self::PREFIX_SID,
+        Self::ATTR_SET,
+    ];
 
     /// Whether this crate looks at its value.
     pub fn is_known(self) -> bool {
@@ -68,16 +110,32 @@ impl AttributeCode {
             | Self::ORIGINATOR_ID
             | Self::CLUSTER_LIST
             | Self::MP_REACH_NLRI
-            | Self::MP_UNREACH_NLRI => Some(FLAG_OPTIONAL),
+            | Self::MP_UNREACH_NLRI
+            | Self::AIGP
+            | Self::BGPSEC_PATH => Some(FLAG_OPTIONAL),
             Self::AGGREGATOR
             | Self::COMMUNITIES
             | Self::EXTENDED_COMMUNITIES
             | Self::AS4_PATH
             | Self::AS4_AGGREGATOR
             | Self::PMSI_TUNNEL
-            | Self::LARGE_COMMUNITIES => Some(FLAG_OPTIONAL | FLAG_TRANSITIVE),
+            | Self::TUNNEL_ENCAPSULATION
+            | Self::IPV6_EXTENDED_COMMUNITIES
+            | Self::LARGE_COMMUNITIES
+            | Self::ONLY_TO_CUSTOMER
+            | Self::PREFIX_SID
+            | Self::ATTR_SET => Some(FLAG_OPTIONAL | FLAG_TRANSITIVE),
             _ => None,
         }
+    }
+
+    /// Whether it stays within the AS: neither sent to another nor taken from one (RFC 4271 section
+    /// 5.1.5, RFC 4456 section 8, RFC 7311 section 3.1 where AIGP is not switched on for the peer).
+    pub(crate) fn is_internal(self) -> bool {
+        matches!(
+            self,
+            Self::LOCAL_PREF | Self::ORIGINATOR_ID | Self::CLUSTER_LIST | Self::AIGP
+        )
     }
 
     fn name(self) -> Option<&'static str> {
@@ -98,7 +156,14 @@ impl AttributeCode {
             Self::AS4_PATH => "AS4_PATH",
             Self::AS4_AGGREGATOR => "AS4_AGGREGATOR",
             Self::PMSI_TUNNEL => "PMSI_TUNNEL",
+            Self::TUNNEL_ENCAPSULATION => "TUNNEL_ENCAPSULATION",
+            Self::IPV6_EXTENDED_COMMUNITIES => "IPV6_EXTENDED_COMMUNITIES",
+            Self::AIGP => "AIGP",
             Self::LARGE_COMMUNITIES => "LARGE_COMMUNITIES",
+            Self::BGPSEC_PATH => "BGPSEC_PATH",
+            Self::ONLY_TO_CUSTOMER => "ONLY_TO_CUSTOMER",
+            Self::PREFIX_SID => "PREFIX_SID",
+            Self::ATTR_SET => "ATTR_SET",
             _ => return None,
         })
     }

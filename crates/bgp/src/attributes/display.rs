@@ -32,12 +32,10 @@ impl fmt::Display for Attributes {
                 aggregator.asn, aggregator.router_id
             )?;
         }
-        let communities = self
-            .communities()
-            .map(|value| format!("{}:{}", value >> 16, value & 0xffff));
-        list(f, "communities", communities)?;
+        list(f, "communities", self.communities())?;
         list(f, "large-communities", self.large_communities())?;
         list(f, "ext-communities", self.extended_communities())?;
+        list(f, "ipv6-ext-communities", self.ipv6_extended_communities())?;
         if let Some(tunnel) = self.pmsi_tunnel() {
             write!(f, ", pmsi-tunnel {tunnel}")?;
         }
@@ -45,6 +43,21 @@ impl fmt::Display for Attributes {
             write!(f, ", originator-id {originator}")?;
         }
         list(f, "cluster-list", self.cluster_list())?;
+        if let Some(tunnels) = self.tunnel_encapsulation() {
+            write!(f, ", tunnel-encapsulation {tunnels}")?;
+        }
+        if let Some(sid) = self.prefix_sid() {
+            write!(f, ", prefix-sid {sid}")?;
+        }
+        if let Some(metric) = self.aigp() {
+            write!(f, ", aigp {metric}")?;
+        }
+        if let Some(asn) = self.only_to_customer() {
+            write!(f, ", only-to-customer {asn}")?;
+        }
+        if let Some((asn, octets)) = self.attr_set() {
+            write!(f, ", attr-set {asn} 0x{}", Hex(octets))?;
+        }
         for unknown in self.unknown() {
             write!(f, ", {} 0x{}", unknown.code, Hex(unknown.value))?;
         }

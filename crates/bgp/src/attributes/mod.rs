@@ -6,26 +6,38 @@
 //! depends on the message: NEXT_HOP is kept in the header, MP_REACH_NLRI and MP_UNREACH_NLRI are not
 //! part of it. Two sets are therefore equal if and only if their octets are.
 
+mod aigp;
 mod as_path;
+mod attr_set;
 mod block;
 mod builder;
 mod code;
 mod display;
+mod next_hop;
+mod prefix_sid;
+mod tunnel;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use chanter_types::{Asn, RouteTarget};
 
+pub(crate) use aigp::is_aigp;
 pub use as_path::{AsPath, AsPathSegment, SegmentKind};
+pub(crate) use attr_set::is_attr_set;
 pub(crate) use block::{Block, push_attribute};
 pub use builder::AttributesBuilder;
 pub use code::AttributeCode;
 pub(crate) use code::{FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL, FLAG_PARTIAL, FLAG_TRANSITIVE};
+pub(crate) use next_hop::NextHop;
+pub(crate) use prefix_sid::PrefixSidError;
+pub use prefix_sid::{PrefixSid, PrefixSidTlv, SidStructure, Srv6Service, Srv6Sid};
+pub use tunnel::{Tunnel, TunnelEncapsulation, TunnelSubTlv};
 
-use crate::extended_community::ExtendedCommunity;
+use crate::community::{Community, LargeCommunity};
+use crate::extended_community::{ExtendedCommunity, Ipv6ExtendedCommunity};
 use crate::pmsi::PmsiTunnel;
 use block::Header;
 
@@ -81,35 +93,6 @@ pub struct Aggregator {
     pub router_id: Ipv4Addr,
 }
 
-/// A large community (RFC 8092).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LargeCommunity {
-    /// The AS that gives the rest its meaning.
-    pub admin: u32,
-    /// The first number.
-    pub data1: u32,
-    /// The second number.
-    pub data2: u32,
-}
-
-impl LargeCommunity {
-    /// The octets on the wire.
-    pub(crate) fn octets(&self) -> [u8; 12] {
-        let ([a, b, c, d], [e, f, g, h], [i, j, k, l]) = (
-            self.admin.to_be_bytes(),
-            self.data1.to_be_bytes(),
-            self.data2.to_be_bytes(),
-        );
-        [a, b, c, d, e, f, g, h, i, j, k, l]
-    }
-}
-
-impl fmt::Display for LargeCommunity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.admin, self.data1, self.data2)
-    }
-}
-
 /// An attribute as it stands on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawAttribute<'a> {
@@ -119,6 +102,17 @@ pub struct RawAttribute<'a> {
     pub code: AttributeCode,
     /// The value.
     pub value: &'a [u8],
+}
+
+impl RawAttribute<'_> {
+    /// The octets before the value.
+    pub(crate) fn head_len(&self) -> usize {
+        if self.flags & FLAG_EXTENDED_LENGTH == 0 {
+            3
+        } else {
+            4
+        }
+    }
 }
 
 /// The path attributes of a route. A clone shares them.
@@ -168,6 +162,23 @@ impl Attributes {
         self.header().next_hop()
     }
 
+    /// The link-local address of an IPv6 next hop (RFC 2545 section 3): the second of a pair, or
+    /// the only one if that is link-local.
+    pub fn next_hop_link_local(&self) -> Option<Ipv6Addr> {
+        let only = || match self.next_hop() {
+            Some(IpAddr::V6(addr)) if addr.is_unicast_link_local() => Some(addr),
+            _ => None,
+        };
+        self.header().link_local(&self.0).or_else(only)
+    }
+
+    /// The next hop with the second address of a pair.
+    pub(crate) fn next_hop_pair(&self) -> Option<NextHop> {
+        let addr = self.next_hop()?;
+        let link_local = self.header().link_local(&self.0);
+        Some(NextHop { addr, link_local })
+    }
+
     /// MULTI_EXIT_DISC.
     pub fn med(&self) -> Option<u32> {
         self.header().med()
@@ -195,19 +206,19 @@ impl Attributes {
     }
 
     /// COMMUNITIES.
-    pub fn communities(&self) -> impl Iterator<Item = u32> + '_ {
-        chunks(self.value(AttributeCode::COMMUNITIES)).map(u32::from_be_bytes)
+    pub fn communities(&self) -> impl Iterator<Item = Community> + '_ {
+        chunks(self.value(AttributeCode::COMMUNITIES))
+            .map(|octets| Community(u32::from_be_bytes(octets)))
+    }
+
+    /// Whether `community` is in COMMUNITIES.
+    pub fn has_community(&self, community: Community) -> bool {
+        self.communities().any(|other| other == community)
     }
 
     /// LARGE_COMMUNITIES.
     pub fn large_communities(&self) -> impl Iterator<Item = LargeCommunity> + '_ {
-        chunks(self.value(AttributeCode::LARGE_COMMUNITIES)).map(
-            |[a, b, c, d, e, f, g, h, i, j, k, l]| LargeCommunity {
-                admin: u32::from_be_bytes([a, b, c, d]),
-                data1: u32::from_be_bytes([e, f, g, h]),
-                data2: u32::from_be_bytes([i, j, k, l]),
-            },
-        )
+        chunks(self.value(AttributeCode::LARGE_COMMUNITIES)).map(LargeCommunity::from_octets)
     }
 
     /// ORIGINATOR_ID.
@@ -238,6 +249,40 @@ impl Attributes {
         PmsiTunnel::decode(self.find(AttributeCode::PMSI_TUNNEL)?.value)
     }
 
+    /// IPV6_EXTENDED_COMMUNITIES.
+    pub fn ipv6_extended_communities(&self) -> impl Iterator<Item = Ipv6ExtendedCommunity> + '_ {
+        chunks(self.value(AttributeCode::IPV6_EXTENDED_COMMUNITIES)).map(Ipv6ExtendedCommunity)
+    }
+
+    /// TUNNEL_ENCAPSULATION.
+    pub fn tunnel_encapsulation(&self) -> Option<TunnelEncapsulation> {
+        TunnelEncapsulation::decode(self.find(AttributeCode::TUNNEL_ENCAPSULATION)?.value)
+    }
+
+    /// The metric in AIGP: of its first TLV of type 1 (RFC 7311 section 3).
+    pub fn aigp(&self) -> Option<u64> {
+        aigp::metric(self.find(AttributeCode::AIGP)?.value)
+    }
+
+    /// The AS in ONLY_TO_CUSTOMER.
+    pub fn only_to_customer(&self) -> Option<Asn> {
+        chunks(self.value(AttributeCode::ONLY_TO_CUSTOMER))
+            .map(|octets| Asn(u32::from_be_bytes(octets)))
+            .next()
+    }
+
+    /// PREFIX_SID.
+    pub fn prefix_sid(&self) -> Option<PrefixSid> {
+        PrefixSid::decode(self.find(AttributeCode::PREFIX_SID)?.value).ok()
+    }
+
+    /// The origin AS of ATTR_SET and the octets of the attributes in it, which are only carried
+    /// (RFC 6368 section 5).
+    pub fn attr_set(&self) -> Option<(Asn, &[u8])> {
+        let (asn, octets) = self.value(AttributeCode::ATTR_SET).split_first_chunk()?;
+        Some((Asn(u32::from_be_bytes(*asn)), octets))
+    }
+
     /// Attributes that are passed on without being understood, in ascending order of type.
     pub fn unknown(&self) -> impl Iterator<Item = RawAttribute<'_>> {
         self.raw().filter(|attribute| !attribute.code.is_known())
@@ -251,7 +296,7 @@ impl Attributes {
 
     /// The canonical octets of all attributes but the next hop.
     pub(crate) fn wire(&self) -> &[u8] {
-        self.0.get(Header::LEN..).unwrap_or_default()
+        self.header().wire(&self.0)
     }
 
     fn header(&self) -> Header<'_> {

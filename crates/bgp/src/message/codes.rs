@@ -2,6 +2,7 @@
 //! that sessions send.
 
 use super::NotificationMessage;
+use crate::family::Family;
 
 /// Message Header Error.
 pub const MESSAGE_HEADER_ERROR: u8 = 1;
@@ -17,7 +18,6 @@ pub const FSM_ERROR: u8 = 5;
 pub const CEASE: u8 = 6;
 /// ROUTE-REFRESH Message Error (RFC 7313).
 pub const ROUTE_REFRESH_ERROR: u8 = 7;
-
 /// Send Hold Timer Expired (RFC 9687).
 pub const SEND_HOLD_TIMER_EXPIRED: u8 = 8;
 
@@ -47,6 +47,8 @@ pub mod open {
     pub const UNACCEPTABLE_HOLD_TIME: u8 = 6;
     /// Unsupported Capability (RFC 5492).
     pub const UNSUPPORTED_CAPABILITY: u8 = 7;
+    /// Role Mismatch (RFC 9234).
+    pub const ROLE_MISMATCH: u8 = 11;
 }
 
 /// Subcodes of UPDATE Message Error.
@@ -71,6 +73,12 @@ pub mod fsm {
     pub const UNEXPECTED_IN_OPEN_CONFIRM: u8 = 2;
     /// Unexpected message in Established.
     pub const UNEXPECTED_IN_ESTABLISHED: u8 = 3;
+}
+
+/// Subcodes of ROUTE-REFRESH Message Error (RFC 7313).
+pub mod refresh {
+    /// Invalid Message Length.
+    pub const INVALID_MESSAGE_LENGTH: u8 = 1;
 }
 
 /// Subcodes of Cease (RFC 4486, RFC 8538, RFC 9384).
@@ -102,7 +110,7 @@ pub fn hold_timer_expired() -> NotificationMessage {
     NotificationMessage::new(HOLD_TIMER_EXPIRED, 0, Vec::new())
 }
 
-/// Send Hold Timer Expired (RFC 9687).
+/// Send Hold Timer Expired (RFC 9687 section 3.3).
 pub fn send_hold_timer_expired() -> NotificationMessage {
     NotificationMessage::new(SEND_HOLD_TIMER_EXPIRED, 0, Vec::new())
 }
@@ -117,14 +125,36 @@ pub fn open_error(subcode: u8, data: Vec<u8>) -> NotificationMessage {
     NotificationMessage::new(OPEN_MESSAGE_ERROR, subcode, data)
 }
 
+/// ROUTE-REFRESH Message Error, Invalid Message Length, with the whole message (RFC 7313 section 5).
+pub fn bad_refresh_length(message: Vec<u8>) -> NotificationMessage {
+    NotificationMessage::new(
+        ROUTE_REFRESH_ERROR,
+        refresh::INVALID_MESSAGE_LENGTH,
+        message,
+    )
+}
+
 /// Cease without data; see [`cease`](mod@cease).
 pub fn cease(subcode: u8) -> NotificationMessage {
     NotificationMessage::new(CEASE, subcode, Vec::new())
 }
 
+/// Cease, Maximum Number of Prefixes Reached, with the family and the limit (RFC 4486 section 4).
+pub fn maximum_prefixes(family: Family, limit: u32) -> NotificationMessage {
+    let mut data = family.afi.to_be_bytes().to_vec();
+    data.push(family.safi);
+    data.extend(limit.to_be_bytes());
+    NotificationMessage::new(CEASE, cease::MAXIMUM_PREFIXES, data)
+}
+
 /// Cease, Connection Collision Resolution.
 pub fn connection_collision_resolution() -> NotificationMessage {
     cease(cease::CONNECTION_COLLISION)
+}
+
+/// Cease, Connection Rejected: to one that is not wanted, now or at all (RFC 4486 section 4).
+pub fn connection_rejected() -> NotificationMessage {
+    cease(cease::CONNECTION_REJECTED)
 }
 
 /// Cease, Administrative Shutdown, with a text for the peer's operator; none if it is empty.

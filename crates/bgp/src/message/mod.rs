@@ -4,12 +4,16 @@ mod capability;
 pub mod codes;
 mod notification;
 mod open;
+mod refresh;
+mod role;
 
-pub use capability::{Capability, GracefulRestart};
+pub use capability::{
+    AddPathMode, Capability, ExtendedNextHop, GracefulRestart, Hostname, LongLivedFamily,
+};
 pub use notification::NotificationMessage;
 pub use open::OpenMessage;
-
-use crate::family::Family;
+pub use refresh::{RefreshKind, RouteRefreshMessage};
+pub use role::BgpRole;
 
 /// The octets of a message's header.
 pub const HEADER_LEN: usize = 19;
@@ -85,48 +89,6 @@ pub enum Message<'a> {
     RouteRefresh(RouteRefreshMessage),
 }
 
-/// ROUTE-REFRESH.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RouteRefreshMessage {
-    /// The family to be sent again.
-    pub family: Family,
-    /// 0 for a request; 1 and 2 mark begin and end of the answer (RFC 7313 section 3.2).
-    pub subtype: u8,
-}
-
-impl RouteRefreshMessage {
-    /// Asks for all routes of `family`.
-    pub fn request(family: Family) -> Self {
-        Self { family, subtype: 0 }
-    }
-
-    /// Appends the message.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let start = begin(out, MessageType::RouteRefresh);
-        out.extend(self.family.afi.to_be_bytes());
-        out.extend([self.subtype, self.family.safi]);
-        end(out, start);
-    }
-
-    fn decode(body: &[u8]) -> Result<Self, NotificationMessage> {
-        // RFC 7313 section 5 asks for a NOTIFICATION where a mark is not of this length. A request
-        // may be longer: outbound route filters (RFC 5291), which we did not offer, are ignored.
-        let (&[a, b, subtype, safi], filters) = body.split_first_chunk().ok_or_else(bad_refresh)?;
-        if subtype != 0 && !filters.is_empty() {
-            return Err(bad_refresh());
-        }
-        let family = Family {
-            afi: u16::from_be_bytes([a, b]),
-            safi,
-        };
-        Ok(Self { family, subtype })
-    }
-}
-
-fn bad_refresh() -> NotificationMessage {
-    NotificationMessage::new(codes::ROUTE_REFRESH_ERROR, 1, Vec::new())
-}
-
 /// The length of the message that `header` begins, header included: so many octets must be read
 /// before [`decode_message`]. What contradicts RFC 4271 section 4.1 is the NOTIFICATION to send.
 pub fn frame_len(
@@ -183,7 +145,9 @@ pub fn decode_message(message: &[u8]) -> Result<Message<'_>, NotificationMessage
         }
         Some(MessageType::Keepalive) => Ok(Message::Keepalive),
         Some(MessageType::RouteRefresh) => {
-            RouteRefreshMessage::decode(body).map(Message::RouteRefresh)
+            let refresh = RouteRefreshMessage::decode(body)
+                .ok_or_else(|| codes::bad_refresh_length(message.to_vec()))?;
+            Ok(Message::RouteRefresh(refresh))
         }
         None => Err(NotificationMessage::new(
             codes::MESSAGE_HEADER_ERROR,

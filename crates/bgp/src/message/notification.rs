@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::capability::printable;
 use super::{MessageType, begin, codes, end};
+use crate::family::Family;
 use crate::text::Hex;
 
 /// A NOTIFICATION message.
@@ -41,6 +43,22 @@ impl NotificationMessage {
         (self.code, self.subcode) == (codes::CEASE, codes::cease::HARD_RESET)
     }
 
+    /// Whether its sender wants retained routes to go as well, so that it is sent within a hard reset
+    /// where both sides know of that (RFC 8538 section 3.1): the peer is not wanted any more, wants
+    /// too much, cannot be reached by the forwarding plane, or an operator asked for a new beginning.
+    pub fn ends_retention(&self) -> bool {
+        use codes::cease;
+        let wants = [
+            cease::MAXIMUM_PREFIXES,
+            cease::ADMINISTRATIVE_SHUTDOWN,
+            cease::PEER_DECONFIGURED,
+            cease::ADMINISTRATIVE_RESET,
+            cease::OUT_OF_RESOURCES,
+            cease::BFD_DOWN,
+        ];
+        self.code == codes::CEASE && wants.contains(&self.subcode)
+    }
+
     /// The NOTIFICATION that a hard reset holds.
     pub fn hard_reset_reason(&self) -> Option<Self> {
         if self.is_hard_reset() {
@@ -50,9 +68,17 @@ impl NotificationMessage {
         }
     }
 
-    /// The text of a shutdown or reset. Octets that are not UTF-8 are replaced, control characters
-    /// too: it goes to a terminal.
+    /// The text of a shutdown or reset, also of one within a hard reset (RFC 9003). Octets that are
+    /// not UTF-8 are replaced, control characters too: it goes to a terminal.
     pub fn text(&self) -> Option<String> {
+        if let Some(reason) = self.hard_reset_reason() {
+            // A hard reset within a hard reset says nothing.
+            return reason.text_of_cease();
+        }
+        self.text_of_cease()
+    }
+
+    fn text_of_cease(&self) -> Option<String> {
         let has_text = self.code == codes::CEASE
             && [
                 codes::cease::ADMINISTRATIVE_SHUTDOWN,
@@ -60,22 +86,19 @@ impl NotificationMessage {
             ]
             .contains(&self.subcode);
         let (len, text) = self.data.split_first().filter(|_| has_text)?;
-        let text = text
-            .get(..usize::from(*len))
-            .filter(|text| !text.is_empty())?;
-        let printable = |c: char| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        };
-        Some(
-            String::from_utf8_lossy(text)
-                .chars()
-                .map(printable)
-                .collect(),
-        )
+        let text = text.get(..usize::from(*len))?;
+        (!text.is_empty()).then(|| printable(text))
+    }
+
+    /// The family and the limit of Maximum Number of Prefixes Reached, where the sender tells them
+    /// (RFC 4486 section 4).
+    pub fn prefix_limit(&self) -> Option<(Family, u32)> {
+        if (self.code, self.subcode) != (codes::CEASE, codes::cease::MAXIMUM_PREFIXES) {
+            return None;
+        }
+        let [a, b, safi, limit @ ..]: [u8; 7] = self.data[..].try_into().ok()?;
+        let afi = u16::from_be_bytes([a, b]);
+        Some((Family { afi, safi }, u32::from_be_bytes(limit)))
     }
 
     /// Decodes what follows the header; `None` if code or subcode is missing.
@@ -119,7 +142,7 @@ impl NotificationMessage {
             (codes::OPEN_MESSAGE_ERROR, 4) => "Unsupported Optional Parameter",
             (codes::OPEN_MESSAGE_ERROR, 6) => "Unacceptable Hold Time",
             (codes::OPEN_MESSAGE_ERROR, 7) => "Unsupported Capability",
-            (codes::OPEN_MESSAGE_ERROR, 11) => "Role Mismatch",
+            (codes::OPEN_MESSAGE_ERROR, codes::open::ROLE_MISMATCH) => "Role Mismatch",
             (codes::UPDATE_MESSAGE_ERROR, 1) => "Malformed Attribute List",
             (codes::UPDATE_MESSAGE_ERROR, 2) => "Unrecognized Well-known Attribute",
             (codes::UPDATE_MESSAGE_ERROR, 3) => "Missing Well-known Attribute",
@@ -167,6 +190,9 @@ impl fmt::Display for NotificationMessage {
             .filter(|reason| !reason.is_hard_reset())
         {
             return write!(f, " ({reason})");
+        }
+        if let Some((family, limit)) = self.prefix_limit() {
+            return write!(f, " ({family}, limit {limit})");
         }
         match self.text() {
             Some(text) => write!(f, ": \"{text}\""),

@@ -15,6 +15,10 @@ const PARAMETER_CAPABILITIES: u8 = 2;
 /// As first parameter type and as length: lengths have two octets (RFC 9072).
 const PARAMETERS_EXTENDED: u8 = 255;
 
+/// So many octets of capabilities fit beside the rest of an OPEN with the extended form of optional
+/// parameters.
+const CAPABILITIES_LEN_MAX: usize = super::MESSAGE_LEN_MAX - super::HEADER_LEN - 16;
+
 /// An OPEN message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenMessage {
@@ -83,11 +87,17 @@ impl OpenMessage {
     }
 
     /// Appends the message, all capabilities in one optional parameter, or in the extended form
-    /// (RFC 9072) where they need more than 255 octets.
+    /// (RFC 9072) where they need more than 255 octets. A capability with which the message would be
+    /// longer than 4096 octets, its limit also with extended messages (RFC 8654 section 4), is left
+    /// out.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut capabilities = Vec::new();
         for capability in &self.capabilities {
+            let before = capabilities.len();
             capability.encode(&mut capabilities);
+            if capabilities.len() > CAPABILITIES_LEN_MAX {
+                capabilities.truncate(before);
+            }
         }
         let start = begin(out, MessageType::Open);
         out.push(VERSION);

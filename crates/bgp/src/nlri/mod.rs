@@ -1,14 +1,23 @@
 //! What a route is about: the key of each family's table, apart from what else its NLRI carries.
 
 mod evpn;
+mod flowspec;
 mod rt_membership;
 mod text;
+mod vpn;
 pub(crate) mod wire;
+
+use std::net::IpAddr;
 
 use chanter_types::{Esi, Ipv4Prefix, Ipv6Prefix};
 
-pub use evpn::{EvpnNlri, InclusiveMulticast, MacIp};
+pub use evpn::{EthernetAd, EthernetSegment, EvpnNlri, EvpnPrefix, InclusiveMulticast, MacIp};
+pub use flowspec::{
+    BitmaskMatch, FlowSpecComponent, FlowSpecError, FlowSpecNlri, FlowSpecPrefix, FlowSpecType,
+    NumericMatch, fragment, tcp_flags,
+};
 pub use rt_membership::RtMembership;
+pub use vpn::{Vpnv4Prefix, Vpnv6Prefix};
 
 use crate::family::Family;
 
@@ -23,6 +32,12 @@ pub enum Nlri {
     Evpn(EvpnNlri),
     /// Route target membership.
     Rtc(RtMembership),
+    /// VPNv4.
+    Vpn4(Vpnv4Prefix),
+    /// VPNv6.
+    Vpn6(Vpnv6Prefix),
+    /// FlowSpec, in any of its four families.
+    FlowSpec(FlowSpecNlri),
 }
 
 impl Nlri {
@@ -33,6 +48,9 @@ impl Nlri {
             Nlri::Ipv6(_) => Family::IPV6_UNICAST,
             Nlri::Evpn(_) => Family::L2VPN_EVPN,
             Nlri::Rtc(_) => Family::IPV4_RTC,
+            Nlri::Vpn4(_) => Family::IPV4_VPN,
+            Nlri::Vpn6(_) => Family::IPV6_VPN,
+            Nlri::FlowSpec(nlri) => nlri.family(),
         }
     }
 }
@@ -61,6 +79,42 @@ impl From<RtMembership> for Nlri {
     }
 }
 
+impl From<EthernetAd> for Nlri {
+    fn from(route: EthernetAd) -> Self {
+        Nlri::Evpn(EvpnNlri::EthernetAd(route))
+    }
+}
+
+impl From<EthernetSegment> for Nlri {
+    fn from(route: EthernetSegment) -> Self {
+        Nlri::Evpn(EvpnNlri::EthernetSegment(route))
+    }
+}
+
+impl From<EvpnPrefix> for Nlri {
+    fn from(route: EvpnPrefix) -> Self {
+        Nlri::Evpn(EvpnNlri::IpPrefix(route))
+    }
+}
+
+impl From<Vpnv4Prefix> for Nlri {
+    fn from(route: Vpnv4Prefix) -> Self {
+        Nlri::Vpn4(route)
+    }
+}
+
+impl From<Vpnv6Prefix> for Nlri {
+    fn from(route: Vpnv6Prefix) -> Self {
+        Nlri::Vpn6(route)
+    }
+}
+
+impl From<FlowSpecNlri> for Nlri {
+    fn from(nlri: FlowSpecNlri) -> Self {
+        Nlri::FlowSpec(nlri)
+    }
+}
+
 /// What the NLRI of a route carries beside its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct PathData {
@@ -69,8 +123,13 @@ pub struct PathData {
     pub label: u32,
     /// The second label field of a MAC/IP advertisement (RFC 9135 section 3.2.1), 24 bits.
     pub label2: Option<u32>,
-    /// The Ethernet segment.
+    /// The Ethernet segment, where it is not part of the key.
     pub esi: Esi,
+    /// The overlay index of an EVPN IP prefix route that is an address (RFC 9136 section 3.1). Such
+    /// a route has no Ethernet segment.
+    pub gateway: Option<IpAddr>,
+    /// The path identifier (RFC 7911); 0 where ADD-PATH is not in use.
+    pub path_id: u32,
 }
 
 impl PathData {

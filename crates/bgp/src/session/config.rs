@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chanter_types::{Asn, Instant};
 
-use crate::FamilySet;
+use crate::{AddPathMode, BgpRole, Family, FamilySet, Hostname};
 
 /// The AS with which this speaker presents itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +25,47 @@ pub struct RestartConfig {
     /// We have restarted and forwarding went on meanwhile: until then the R bit is set, until the
     /// first session is Established. `None`: a first start.
     pub restarting_until: Option<Instant>,
+    /// Offer that routes are kept also where a session ends with NOTIFICATION, unless by a hard
+    /// reset (RFC 8538).
+    pub notification: bool,
+}
+
+/// What is offered to the peer beside families and graceful restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offers {
+    /// Messages of up to 65535 octets (RFC 8654).
+    pub extended_message: bool,
+    /// Marks at begin and end of an answer to ROUTE-REFRESH (RFC 7313).
+    pub enhanced_refresh: bool,
+    /// Several paths per destination, by family (RFC 7911).
+    pub add_path: Vec<(Family, AddPathMode)>,
+    /// Families of IPv4 whose routes may have an IPv6 next hop (RFC 8950).
+    pub extended_next_hop: FamilySet,
+    /// For how long, after the restart time, peers may keep our routes of a family as long-lived
+    /// stale (RFC 9494). Only with graceful restart.
+    pub long_lived: Vec<(Family, Duration)>,
+    /// What we are to the peer (RFC 9234); of no effect inside the AS.
+    pub role: Option<BgpRole>,
+    /// Whether a peer that says nothing of its role is refused (RFC 9234 section 4.2).
+    pub role_strict: bool,
+    /// The name of this speaker (draft-walton-bgp-hostname-capability).
+    pub hostname: Option<Hostname>,
+}
+
+impl Default for Offers {
+    /// What costs nothing and changes nothing by itself.
+    fn default() -> Self {
+        Self {
+            extended_message: true,
+            enhanced_refresh: true,
+            add_path: Vec::new(),
+            extended_next_hop: FamilySet::new(),
+            long_lived: Vec::new(),
+            role: None,
+            role_strict: false,
+            hostname: None,
+        }
+    }
 }
 
 /// How a session is to be.
@@ -44,6 +85,8 @@ pub struct SessionConfig {
     pub families: FamilySet,
     /// `None`: graceful restart is not offered and no routes are kept.
     pub graceful_restart: Option<RestartConfig>,
+    /// What is offered beside that.
+    pub offers: Offers,
     /// Settle a collision by BGP identifier even if one connection is Established
     /// (CollisionDetectEstablishedState, RFC 4271 section 8.1.1).
     pub collision_detect_established: bool,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use chanter_types::Instant;
 
 use super::event::{ConnectionId, State};
-use super::open::Negotiated;
+use super::negotiate::Negotiated;
 use super::random::Random;
+use crate::Family;
 
 /// One TCP connection of a session.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(super) struct Connection {
     pub(super) negotiated: Option<Box<Negotiated>>,
     /// When it became Established.
     pub(super) established_at: Option<Instant>,
+    /// Families of which BoRR came and EoRR did not (RFC 7313).
+    pub(super) refreshing: Vec<Family>,
     pub(super) timers: Timers,
 }
 
@@ -29,6 +32,7 @@ impl Connection {
             state,
             negotiated: None,
             established_at: None,
+            refreshing: Vec::new(),
             timers: Timers {
                 hold_time: limit,
                 hold_at: Some(now + limit),

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::open::Negotiated;
+use super::config::SessionConfig;
+use super::negotiate::Negotiated;
 use super::reason::DownReason;
-use crate::{Family, NotificationMessage, OpenMessage};
+use crate::{Family, NotificationMessage, OpenMessage, RouteRefreshMessage, notification};
 
 /// Which side opened a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,6 +104,73 @@ pub enum StopMode {
         /// Why, for the peer's operator; may be empty.
         text: String,
     },
+    /// Cease, Peer De-configured: as Administrative Shutdown, for good (RFC 4486).
+    Deconfigured,
+}
+
+/// Why the shell closes a session (RFC 4486, RFC 9384).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CloseCause {
+    /// The peer has sent more routes than it may.
+    PrefixLimit {
+        /// Of this family.
+        family: Family,
+        /// It may have so many.
+        limit: u32,
+    },
+    /// BFD says that the peer cannot be reached.
+    BfdDown,
+    /// The configuration has changed in a way that needs a new session.
+    ConfigurationChange {
+        /// What has changed.
+        because: String,
+    },
+    /// Memory or something else has run out.
+    OutOfResources {
+        /// What.
+        because: String,
+    },
+}
+
+impl CloseCause {
+    /// What the peer is told.
+    pub fn notification(&self) -> NotificationMessage {
+        use notification::cease::{BFD_DOWN, OTHER_CONFIGURATION_CHANGE, OUT_OF_RESOURCES};
+        use notification::{cease, maximum_prefixes};
+        match self {
+            Self::PrefixLimit { family, limit } => maximum_prefixes(*family, *limit),
+            Self::BfdDown => cease(BFD_DOWN),
+            Self::ConfigurationChange { .. } => cease(OTHER_CONFIGURATION_CHANGE),
+            Self::OutOfResources { .. } => cease(OUT_OF_RESOURCES),
+        }
+    }
+}
+
+impl fmt::Display for CloseCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PrefixLimit { family, limit } => write!(
+                f,
+                "the peer has more routes of {family} than the {limit} that are allowed"
+            ),
+            Self::BfdDown => f.write_str("BFD says that the peer is down"),
+            Self::ConfigurationChange { because } => {
+                write!(f, "the configuration has changed: {because}")
+            }
+            Self::OutOfResources { because } => write!(f, "out of resources: {because}"),
+        }
+    }
+}
+
+/// What comes after a session was closed by the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hold {
+    /// The session is tried again.
+    No,
+    /// It is Idle for so long and rejects connections, then tried again (IdleHoldTimer).
+    For(Duration),
+    /// It is Idle until it is started or reset.
+    UntilStarted,
 }
 
 /// An input of [`Session::handle`](super::Session::handle), with its event number of RFC 4271
@@ -118,6 +186,18 @@ pub enum Input {
         /// Why, for the peer's operator; may be empty.
         text: String,
     },
+    /// Close with Cease, and go on as `hold` says.
+    Close {
+        /// Why.
+        cause: CloseCause,
+        /// Whether to try again.
+        hold: Hold,
+    },
+    /// Another configuration holds from now on. The session is reset only where it has to be; see
+    /// [`SessionConfig::change`].
+    Configure(Box<SessionConfig>),
+    /// Ask the peer for its routes of a family again (RFC 2918).
+    Refresh(Family),
     /// The connection asked for by [`Output::Connect`] is there (16).
     Connected(ConnectionId),
     /// The connection asked for by [`Output::Connect`] cannot be had (18).
@@ -147,12 +227,12 @@ pub enum Input {
     Keepalive(ConnectionId),
     /// One or several UPDATEs, whose content is not the session's matter (27).
     Update(ConnectionId),
-    /// ROUTE-REFRESH (RFC 2918).
+    /// ROUTE-REFRESH (RFC 2918, RFC 7313).
     RouteRefresh {
         /// From where.
         conn: ConnectionId,
-        /// The family to send again.
-        family: Family,
+        /// The message.
+        refresh: RouteRefreshMessage,
     },
     /// NOTIFICATION (24, 25).
     Notification {
@@ -186,6 +266,8 @@ pub enum ControlMessage {
     Keepalive,
     /// NOTIFICATION; [`Output::Close`] follows.
     Notification(NotificationMessage),
+    /// ROUTE-REFRESH.
+    RouteRefresh(RouteRefreshMessage),
 }
 
 impl ControlMessage {
@@ -195,6 +277,7 @@ impl ControlMessage {
             ControlMessage::Open(open) => open.encode(out),
             ControlMessage::Keepalive => crate::encode_keepalive(out),
             ControlMessage::Notification(notification) => notification.encode(out),
+            ControlMessage::RouteRefresh(refresh) => refresh.encode(out),
         }
     }
 }
@@ -235,6 +318,20 @@ pub enum Output {
     CollisionLost(ConnectionId),
     /// The peer wants the routes of a family again.
     RouteRefresh(Family),
+    /// The peer begins to send all its routes of a family again (BoRR): what it does not send until
+    /// [`Output::EndOfRefresh`] it has no more (RFC 7313 section 4).
+    BeginOfRefresh(Family),
+    /// The peer has sent all its routes of a family again (EoRR).
+    EndOfRefresh(Family),
+    /// A ROUTE-REFRESH of the peer has no effect.
+    RefreshIgnored {
+        /// The message.
+        refresh: RouteRefreshMessage,
+        /// What is wrong with it.
+        because: &'static str,
+    },
+    /// The peer cannot be asked for its routes of a family again: only a new session brings them.
+    RefreshNotUnderstood(Family),
 }
 
 /// The end of an Established session.
@@ -244,7 +341,8 @@ pub struct Down {
     pub reason: DownReason,
     /// Families whose routes are to be kept as stale (RFC 4724 section 4.2).
     pub retain: Vec<Family>,
-    /// For how long, as the peer asked.
+    /// For how long, as the peer asked; those that are long-lived even longer (RFC 9494), so that it
+    /// may be zero.
     pub restart_time: Duration,
     /// When the next attempt to connect comes; `None`: the peer is waited for, or already there
     /// with a new connection, or the session is stopped.

@@ -1,4 +1,4 @@
-//! Jitter and back-off. The seed comes from the shell, so a run can be repeated.
+//! Jitter. The seed comes from the shell, so a run can be repeated.
 
 use std::time::Duration;
 
@@ -28,42 +28,6 @@ impl Random {
     }
 }
 
-/// How long to wait before the next attempt to connect: doubles from `first` to `cap`
-/// (DampPeerOscillations, RFC 4271 section 8.1.1).
-#[derive(Debug, Clone)]
-pub(super) struct Backoff {
-    first: Duration,
-    cap: Duration,
-    attempts: u32,
-}
-
-impl Backoff {
-    pub(super) fn new(first: Duration, cap: Duration) -> Self {
-        Self {
-            first,
-            cap: cap.max(first),
-            attempts: 0,
-        }
-    }
-
-    /// The next wait, jittered.
-    pub(super) fn next(&mut self, random: &mut Random) -> Duration {
-        let factor = 1u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
-        self.attempts = self.attempts.saturating_add(1);
-        random.jitter(self.first.saturating_mul(factor).min(self.cap))
-    }
-
-    /// After a session that lasted, or on an operator's word: from the beginning.
-    pub(super) fn reset(&mut self) {
-        self.attempts = 0;
-    }
-
-    /// A session shorter than this counts as one more failed attempt.
-    pub(super) fn session_min(&self) -> Duration {
-        self.cap
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,22 +49,5 @@ mod tests {
         );
         let again = Random::new(7).jitter(Duration::from_secs(4));
         assert_eq!(again, waits[0], "the same seed gives the same wait");
-    }
-
-    #[test]
-    fn waits_double_to_the_cap_and_start_over_after_a_reset() {
-        let mut random = Random::new(1);
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-        for expected in [1, 2, 4, 8, 16, 30, 30] {
-            let wait = backoff.next(&mut random);
-            let full = Duration::from_secs(expected);
-            assert!(wait >= full * 3 / 4 && wait <= full, "{wait:?} of {full:?}");
-        }
-        for _ in 0..100 {
-            backoff.next(&mut random);
-        }
-        assert!(backoff.next(&mut random) <= Duration::from_secs(30));
-        backoff.reset();
-        assert!(backoff.next(&mut random) <= Duration::from_secs(1));
     }
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::damping::Ending;
 use super::event::State;
-use crate::NotificationMessage;
+use crate::{NotificationMessage, notification};
 
 /// Why a session went down, or an attempt at one failed. The `Display` text is for operators.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,13 @@ pub enum DownReason {
     Stopped,
     /// It was reset here, by an operator.
     Reset,
+    /// It was closed here, for a reason of the shell's.
+    Ceased {
+        /// What the peer was told.
+        sent: NotificationMessage,
+        /// Why.
+        detail: String,
+    },
     /// TCP did not connect.
     ConnectFailed(String),
     /// TCP did not connect in time.
@@ -59,14 +67,16 @@ pub enum DownReason {
 }
 
 impl DownReason {
-    /// Whether routes of a peer with graceful restart are kept.
+    /// Whether routes of a peer with graceful restart are kept; `notification`: whether both sides
+    /// have the N bit (RFC 8538).
     ///
     /// They are where the peer just went away, as one that restarts does: TCP closed or broke, or a
     /// new connection came. RFC 4724 section 4.2 wants no more. Silence counts too: it is how a
     /// crash of the peer's host shows, and forwarding may well go on (RFC 8538 section 4 came to
     /// the same view). A NOTIFICATION of either side means that the routes are not to be trusted,
-    /// or not wanted: RFC 4724 section 4.2.
-    pub fn retains_routes(&self) -> bool {
+    /// or not wanted (RFC 4724 section 4.2), unless both sides have the N bit, and then if it is a
+    /// hard reset (RFC 8538 section 4).
+    pub fn retains_routes(&self, notification: bool) -> bool {
         match self {
             Self::ClosedByPeer
             | Self::ConnectionBroke(_)
@@ -74,16 +84,37 @@ impl DownReason {
             | Self::SendHoldTimerExpired(_)
             | Self::PeerReconnected
             | Self::Collision => true,
+            Self::InvalidMessage { .. } | Self::UnexpectedMessage { .. } => notification,
+            Self::NotificationReceived(received) => notification && !received.is_hard_reset(),
+            Self::Ceased { sent, .. } => notification && !sent.ends_retention(),
             Self::Stopped
             | Self::Reset
             | Self::ConnectFailed(_)
             | Self::ConnectTimeout(_)
             | Self::NoOpen(_)
             | Self::NoKeepalive(_)
-            | Self::OpenRefused { .. }
-            | Self::InvalidMessage { .. }
-            | Self::UnexpectedMessage { .. }
-            | Self::NotificationReceived(_) => false,
+            | Self::OpenRefused { .. } => false,
+        }
+    }
+
+    /// What the end of an Established session says of the next one.
+    pub(super) fn ending(&self) -> Ending {
+        let errors = [
+            notification::MESSAGE_HEADER_ERROR,
+            notification::OPEN_MESSAGE_ERROR,
+            notification::UPDATE_MESSAGE_ERROR,
+            notification::FSM_ERROR,
+            notification::ROUTE_REFRESH_ERROR,
+        ];
+        let change = notification::cease::OTHER_CONFIGURATION_CHANGE;
+        match self {
+            Self::Stopped | Self::Reset | Self::PeerReconnected | Self::Collision => Ending::Wanted,
+            Self::Ceased { sent, .. } if sent.subcode == change => Ending::Wanted,
+            Self::InvalidMessage { .. } | Self::UnexpectedMessage { .. } => Ending::Error,
+            Self::NotificationReceived(received) if errors.contains(&received.code) => {
+                Ending::Error
+            }
+            _ => Ending::Lost,
         }
     }
 
@@ -92,6 +123,7 @@ impl DownReason {
         match self {
             Self::Stopped => "stopped",
             Self::Reset => "reset",
+            Self::Ceased { .. } => "ceased",
             Self::ConnectFailed(_) => "connect-failed",
             Self::ConnectTimeout(_) => "connect-timeout",
             Self::ClosedByPeer => "closed-by-peer",
@@ -115,6 +147,12 @@ impl fmt::Display for DownReason {
         match self {
             Self::Stopped => write!(f, "stopped by this speaker"),
             Self::Reset => write!(f, "reset by an operator of this speaker"),
+            Self::Ceased { sent, detail } => {
+                write!(
+                    f,
+                    "closed by this speaker: {detail}; sent NOTIFICATION {sent}"
+                )
+            }
             Self::ConnectFailed(error) => write!(f, "cannot connect: {error}"),
             Self::ConnectTimeout(after) => {
                 write!(f, "cannot connect: no answer within {}", Seconds(*after))

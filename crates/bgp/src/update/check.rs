@@ -3,10 +3,10 @@
 
 use super::as4::{self, Value};
 use super::fault::{Disposition, Faults};
-use super::foreign;
 use super::scan::Slot;
 use crate::attributes::{
-    AttributeCode, Block, FLAG_OPTIONAL, FLAG_PARTIAL, FLAG_TRANSITIVE, Origin,
+    AttributeCode, Block, FLAG_OPTIONAL, FLAG_PARTIAL, FLAG_TRANSITIVE, Origin, PrefixSid,
+    PrefixSidError, TunnelEncapsulation, is_aigp, is_attr_set,
 };
 use crate::context::CodecContext;
 use crate::pmsi::PmsiTunnel;
@@ -19,6 +19,9 @@ type Objection = (Disposition, String);
 pub(super) fn canonical(slots: &[Slot<'_>], ctx: &CodecContext, faults: &mut Faults<'_>) -> Block {
     let mut block = Block::new();
     for slot in slots {
+        if is_ignored(slot.code, ctx) {
+            continue;
+        }
         match check(slot, ctx) {
             Ok(()) => push(slot, slots, ctx, &mut block),
             Err((disposition, message)) => {
@@ -27,6 +30,16 @@ pub(super) fn canonical(slots: &[Slot<'_>], ctx: &CodecContext, faults: &mut Fau
         }
     }
     block
+}
+
+/// Whether the attribute is treated as an unknown one that is not transitive: BGPSEC_PATH, as BGPsec
+/// is never negotiated, and AIGP from another AS (RFC 7311 section 3.1).
+fn is_ignored(code: AttributeCode, ctx: &CodecContext) -> bool {
+    match code {
+        AttributeCode::BGPSEC_PATH => true,
+        AttributeCode::AIGP => ctx.ebgp,
+        _ => false,
+    }
 }
 
 fn check(slot: &Slot<'_>, ctx: &CodecContext) -> Result<(), Objection> {
@@ -58,13 +71,20 @@ fn check(slot: &Slot<'_>, ctx: &CodecContext) -> Result<(), Objection> {
         }
         AttributeCode::AS4_PATH => check_as4_path(slot),
         AttributeCode::AS4_AGGREGATOR => check_aggregator(slot, 8),
-        code => match foreign::objection(code, slot.value) {
-            Some(disposition) => {
-                let message = format!("malformed value of {} octets", slot.value.len());
-                Err((disposition, message))
-            }
-            None => Ok(()),
-        },
+        // RFC 9012 section 13.
+        AttributeCode::TUNNEL_ENCAPSULATION => {
+            structure(slot, TunnelEncapsulation::is_well_formed, TreatAsWithdraw)
+        }
+        // RFC 7606 section 7.15.
+        AttributeCode::IPV6_EXTENDED_COMMUNITIES => whole(slot, 20),
+        // RFC 7311 section 3.
+        AttributeCode::AIGP => structure(slot, is_aigp, AttributeDiscard),
+        // RFC 9234 section 5.
+        AttributeCode::ONLY_TO_CUSTOMER => length(slot, slot.value.len() == 4, TreatAsWithdraw),
+        AttributeCode::PREFIX_SID => check_prefix_sid(slot),
+        // RFC 7606 section 7.16.
+        AttributeCode::ATTR_SET => structure(slot, is_attr_set, TreatAsWithdraw),
+        _ => Ok(()),
     }
 }
 
@@ -74,6 +94,20 @@ fn length(slot: &Slot<'_>, right: bool, disposition: Disposition) -> Result<(), 
     } else {
         Err((disposition, format!("length {}", slot.value.len())))
     }
+}
+
+/// TLVs and the like. Many speakers end the session over an attribute of which one is cut off:
+/// passed on by a reflector, a route of one client would end the sessions of all others.
+fn structure(
+    slot: &Slot<'_>,
+    is_right: fn(&[u8]) -> bool,
+    disposition: Disposition,
+) -> Result<(), Objection> {
+    if is_right(slot.value) {
+        return Ok(());
+    }
+    let message = format!("malformed value of {} octets", slot.value.len());
+    Err((disposition, message))
 }
 
 /// A list of `item` octets each, and at least one.
@@ -129,11 +163,21 @@ fn check_aggregator(slot: &Slot<'_>, len: usize) -> Result<(), Objection> {
 
 /// RFC 6514 section 5. Tunnel types that we do not know are not malformed to a reflector.
 fn check_pmsi_tunnel(slot: &Slot<'_>) -> Result<(), Objection> {
-    let right = match slot.value {
-        [_, PmsiTunnel::INGRESS_REPLICATION, _, _, _, id @ ..] => matches!(id.len(), 4 | 16),
-        value => value.len() >= PmsiTunnel::FIXED_LEN,
-    };
+    let right = PmsiTunnel::is_well_formed(slot.value);
     length(slot, right, Disposition::TreatAsWithdraw)
+}
+
+fn check_prefix_sid(slot: &Slot<'_>) -> Result<(), Objection> {
+    match PrefixSid::decode(slot.value) {
+        Ok(_) => Ok(()),
+        // RFC 8669 section 6.
+        Err(PrefixSidError::Tlv) => structure(slot, |_| false, Disposition::AttributeDiscard),
+        // RFC 9252 section 7: without the SID, traffic would go elsewhere.
+        Err(PrefixSidError::Service) => {
+            let message = "malformed SRv6 service TLV".to_owned();
+            Err((Disposition::TreatAsWithdraw, message))
+        }
+    }
 }
 
 fn push(slot: &Slot<'_>, slots: &[Slot<'_>], ctx: &CodecContext, block: &mut Block) {

@@ -1,12 +1,12 @@
 //! Received UPDATE messages.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::check::canonical;
 use super::fault::{Disposition, Fault, Faults};
 use super::scan::{Scan, Slot};
-use super::{RouteEvent, UpdateBatch};
-use crate::attributes::{AttributeCode, Attributes, Block, push_attribute};
+use super::{RouteEvent, UpdateBatch, next_hop};
+use crate::attributes::{AttributeCode, Attributes, Block, NextHop, push_attribute};
 use crate::context::CodecContext;
 use crate::family::Family;
 use crate::message::{NotificationMessage, codes};
@@ -50,8 +50,15 @@ struct Routes<'a> {
     nlri: Reader<'a>,
     /// The attribute in which they stand.
     attribute: Option<Slot<'a>>,
-    /// `None`: they are withdrawn.
-    next_hop: Option<IpAddr>,
+    said: Said,
+}
+
+/// What is said of routes.
+#[derive(Clone, Copy)]
+enum Said {
+    Withdrawn,
+    /// Reached, by the next hop if there is one.
+    Reached(Option<NextHop>),
 }
 
 /// The attributes of the message, but for the next hop.
@@ -67,7 +74,8 @@ enum Shared {
 
 impl Decoder<'_, '_> {
     fn decode(&mut self, body: &[u8]) -> Result<(), NotificationMessage> {
-        let scan = Scan::new(body, &mut self.faults)?;
+        let mut scan = Scan::new();
+        scan.read(body, &mut self.faults)?;
         let unreach = scan
             .mp_unreach
             .map(|slot| self.mp_unreach(slot))
@@ -84,9 +92,12 @@ impl Decoder<'_, '_> {
             .map(|slot| self.mp_reach(slot))
             .transpose()?
             .flatten();
-        let withdrawn = self.classic(scan.withdrawn, None);
-        let next_hop = self.next_hop(&scan);
-        let nlri = self.classic(scan.nlri, next_hop);
+        let withdrawn = self.classic(scan.withdrawn, Said::Withdrawn);
+        let said = match self.next_hop(&scan) {
+            Some(next_hop) => Said::Reached(Some(next_hop.into())),
+            None => Said::Withdrawn,
+        };
+        let nlri = self.classic(scan.nlri, said);
         let mut shared = self.attributes(&scan);
         let has_reach = !scan.nlri.is_empty() || scan.mp_reach.is_some_and(has_nlri);
         if has_reach {
@@ -121,22 +132,25 @@ impl Decoder<'_, '_> {
             return Err(self.faults.reset(None, offset, message, notification));
         }
         for event in self.batch.events.iter_mut().skip(start) {
-            if let RouteEvent::Reach { nlri, .. } = event {
-                *event = RouteEvent::Withdraw { nlri: nlri.clone() };
+            if let RouteEvent::Reach { nlri, data, .. } = event {
+                *event = RouteEvent::Withdraw {
+                    nlri: nlri.clone(),
+                    path_id: data.path_id,
+                };
             }
         }
         Ok(())
     }
 
     /// Routes in the fields of RFC 4271.
-    fn classic<'a>(&mut self, nlri: Reader<'a>, next_hop: Option<IpAddr>) -> Option<Routes<'a>> {
+    fn classic<'a>(&mut self, nlri: Reader<'a>, said: Said) -> Option<Routes<'a>> {
         let family = Family::IPV4_UNICAST;
         let has_any = !nlri.is_empty() && self.is_negotiated(family, None, nlri.offset());
         has_any.then_some(Routes {
             family,
             nlri,
             attribute: None,
-            next_hop,
+            said,
         })
     }
 
@@ -151,7 +165,7 @@ impl Decoder<'_, '_> {
             family,
             nlri: reader,
             attribute: Some(slot),
-            next_hop: None,
+            said: Said::Withdrawn,
         };
         let ours = self.is_negotiated(family, Some(slot.code), slot.offset);
         Ok(ours.then_some(routes))
@@ -171,7 +185,7 @@ impl Decoder<'_, '_> {
             let message = format!("next hop length {len} beyond the end of the attribute");
             return Err(self.reset_attribute(slot, offset, message));
         };
-        let Some(next_hop) = decode_next_hop(family, octets) else {
+        let Some(next_hop) = next_hop::decode(family, octets, &self.ctx.extended_next_hop) else {
             let message = format!("next hop length {len} for family {family}");
             return Err(self.reset_attribute(slot, offset, message));
         };
@@ -179,13 +193,14 @@ impl Decoder<'_, '_> {
             let message = "attribute cut off behind the next hop".to_owned();
             return Err(self.reset_attribute(slot, reader.offset(), message));
         }
-        self.check_next_hop(slot, next_hop);
-        let next_hop = Some(next_hop);
+        if let Some(next_hop) = next_hop {
+            self.check_next_hop(slot, next_hop.addr);
+        }
         Ok(Some(Routes {
             family,
             nlri: reader,
             attribute: Some(slot),
-            next_hop,
+            said: Said::Reached(next_hop),
         }))
     }
 
@@ -302,14 +317,14 @@ impl Decoder<'_, '_> {
     }
 
     /// The index of the attributes with `next_hop`.
-    fn index(&mut self, shared: &mut Shared, next_hop: IpAddr) -> u32 {
+    fn index(&mut self, shared: &mut Shared, next_hop: Option<NextHop>) -> u32 {
         let last = self.batch.attributes.last();
         let attributes = match shared {
-            Shared::Last(attributes) if attributes.next_hop() == Some(next_hop) => {
+            Shared::Last(attributes) if attributes.next_hop_pair() == next_hop => {
                 attributes.clone()
             }
-            Shared::Last(attributes) => Block::of(attributes).finish(Some(next_hop), last),
-            Shared::New(block) => block.finish(Some(next_hop), last),
+            Shared::Last(attributes) => Block::of(attributes).finish(next_hop, last),
+            Shared::New(block) => block.finish(next_hop, last),
         };
         self.batch.push_attributes(attributes)
     }
@@ -323,29 +338,42 @@ impl Decoder<'_, '_> {
             family,
             mut nlri,
             attribute,
-            next_hop,
+            said,
         } = routes;
-        let attributes = match next_hop {
-            Some(next_hop) if !nlri.is_empty() && !self.faults.withdraw() => {
+        let attributes = match said {
+            Said::Reached(next_hop) if !nlri.is_empty() && !self.faults.withdraw() => {
                 Some(self.index(shared, next_hop))
             }
             _ => None,
         };
+        let form = wire::Form {
+            family,
+            has_path_id: self.ctx.add_path_receive.contains(family),
+            is_withdrawn: matches!(said, Said::Withdrawn),
+        };
         while !nlri.is_empty() {
-            match wire::decode(family, &mut nlri) {
+            match wire::decode(form, &mut nlri) {
                 Ok((nlri, data)) => self.batch.events.push(match attributes {
                     Some(attributes) => RouteEvent::Reach {
                         nlri,
                         data,
                         attributes,
                     },
-                    None => RouteEvent::Withdraw { nlri },
+                    None => RouteEvent::Withdraw {
+                        nlri,
+                        path_id: data.path_id,
+                    },
                 }),
                 Err(error) if error.skippable => {
                     let code = attribute.map(|slot| slot.code);
                     let disposition = Disposition::TreatAsWithdraw;
                     self.faults
                         .add(code, error.offset, disposition, error.message);
+                    if let Some((nlri, path_id)) = error.withdrawn.map(|known| *known) {
+                        self.batch
+                            .events
+                            .push(RouteEvent::Withdraw { nlri, path_id });
+                    }
                 }
                 Err(error) => return Err(self.reset_nlri(attribute, error)),
             }
@@ -404,23 +432,4 @@ fn end_of_rib(scan: &Scan<'_>, unreach: Option<Routes<'_>>) -> Option<Family> {
 fn has_nlri(slot: Slot<'_>) -> bool {
     let next_hop_len = slot.value.get(3).copied().map(usize::from);
     next_hop_len.is_some_and(|len| slot.value.len() > 5 + len)
-}
-
-/// IPv4 or IPv6 by its length: RFC 4760, 4684, 7432, 8950. Of a pair of IPv6 addresses (RFC 2545
-/// section 3) the global one counts, unless there is none.
-fn decode_next_hop(family: Family, octets: &[u8]) -> Option<IpAddr> {
-    if let Ok(octets) = <[u8; 4]>::try_from(octets) {
-        return (family != Family::IPV6_UNICAST).then_some(IpAddr::from(octets));
-    }
-    let (global, rest) = octets.split_first_chunk::<16>()?;
-    let global = Ipv6Addr::from(*global);
-    if rest.is_empty() {
-        return Some(IpAddr::V6(global));
-    }
-    let link_local = Ipv6Addr::from(<[u8; 16]>::try_from(rest).ok()?);
-    Some(IpAddr::V6(if global.is_unspecified() {
-        link_local
-    } else {
-        global
-    }))
 }

@@ -4,7 +4,7 @@ mod as4;
 mod check;
 mod decode;
 mod fault;
-mod foreign;
+mod next_hop;
 mod scan;
 mod writer;
 
@@ -64,7 +64,7 @@ impl UpdateBatch {
 
     /// Adds that `nlri` is withdrawn.
     pub fn withdraw(&mut self, nlri: Nlri) {
-        self.events.push(RouteEvent::Withdraw { nlri });
+        self.events.push(RouteEvent::Withdraw { nlri, path_id: 0 });
     }
 
     /// The attribute set of that index.
@@ -89,7 +89,27 @@ pub enum RouteEvent {
     Withdraw {
         /// The destination.
         nlri: Nlri,
+        /// Which of its paths (RFC 7911); 0 where ADD-PATH is not in use.
+        path_id: u32,
     },
     /// The peer has sent all its routes of a family (RFC 4724 section 2).
     EndOfRib(Family),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Events are moved about: what is rare and large stands in boxes.
+    #[test]
+    fn events_stay_small() {
+        println!(
+            "Nlri {} PathData {} RouteEvent {}",
+            size_of::<Nlri>(),
+            size_of::<PathData>(),
+            size_of::<RouteEvent>()
+        );
+        assert!(size_of::<Nlri>() <= 40);
+        assert!(size_of::<RouteEvent>() <= 96);
+    }
 }

@@ -51,11 +51,27 @@ impl<'a> Scan<'a> {
         self.mp_reach.is_some() || self.next_hop.is_some() || !self.slots.is_empty() || self.cut
     }
 
-    /// Cuts the body of an UPDATE.
-    pub(super) fn new(
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        let nothing = Reader::new(&[], HEADER_LEN);
+        Self {
+            withdrawn: nothing,
+            nlri: nothing,
+            mp_reach: None,
+            mp_unreach: None,
+            next_hop: None,
+            slots: SmallVec::new(),
+            has_attributes: false,
+            cut: false,
+        }
+    }
+
+    /// Cuts the body of an UPDATE. In place, as a scan is too large to be moved about.
+    pub(super) fn read(
+        &mut self,
         body: &'a [u8],
         faults: &mut Faults<'_>,
-    ) -> Result<Self, NotificationMessage> {
+    ) -> Result<(), NotificationMessage> {
         let mut reader = Reader::new(body, HEADER_LEN);
         let mut field = |name: &str| {
             let offset = reader.offset();
@@ -71,20 +87,11 @@ impl<'a> Scan<'a> {
                 faults.reset(None, offset, message, notification)
             })
         };
-        let withdrawn = field("Withdrawn Routes Length")?;
+        self.withdrawn = field("Withdrawn Routes Length")?;
         let attributes = field("Total Path Attribute Length")?;
-        let mut scan = Self {
-            withdrawn,
-            nlri: reader,
-            mp_reach: None,
-            mp_unreach: None,
-            next_hop: None,
-            slots: SmallVec::new(),
-            has_attributes: !attributes.is_empty(),
-            cut: false,
-        };
-        scan.attributes(attributes, faults)?;
-        Ok(scan)
+        self.nlri = reader;
+        self.has_attributes = !attributes.is_empty();
+        self.attributes(attributes, faults)
     }
 
     fn attributes(

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::as4::{self, Value};
+use super::next_hop;
 use crate::attributes::{
-    AttributeCode, Attributes, FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL, FLAG_TRANSITIVE, RawAttribute,
-    push_attribute,
+    AttributeCode, Attributes, FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL, FLAG_TRANSITIVE, NextHop,
+    RawAttribute, push_attribute,
 };
 use crate::context::CodecContext;
 use crate::family::Family;
@@ -48,9 +49,10 @@ impl<'a> UpdateWriter<'a> {
 
     /// Advertises routes of `family`, all with the same attributes; gives how many were written.
     ///
-    /// None is if the attributes have no next hop, or leave no room for a route within the length of
-    /// a message: such routes cannot be advertised on this session (RFC 8654 section 4), and what
-    /// was advertised of the same destination before has to be withdrawn.
+    /// None is if the attributes have no next hop, or one that the session cannot carry (RFC 8950
+    /// section 4), or leave no room for a route within the length of a message: such routes cannot
+    /// be advertised on this session (RFC 8654 section 4), and what was advertised of the same
+    /// destination before has to be withdrawn. FlowSpec needs no next hop.
     pub fn reach<'n>(
         &mut self,
         family: Family,
@@ -58,27 +60,29 @@ impl<'a> UpdateWriter<'a> {
         routes: impl IntoIterator<Item = (&'n Nlri, PathData)>,
     ) -> usize {
         // IPv4 routes over IPv4 go in the field of their own, which every peer knows.
-        let (classic, next_hop) = match attributes.next_hop() {
-            Some(IpAddr::V4(next_hop)) if family == Family::IPV4_UNICAST => (Some(next_hop), None),
-            Some(next_hop) => (None, Some(next_hop)),
-            None => return 0,
+        let extended = &self.ctx.extended_next_hop;
+        let next_hop = attributes.next_hop_pair();
+        let classic = match next_hop.map(|next_hop| next_hop.addr) {
+            Some(IpAddr::V4(next_hop)) if family == Family::IPV4_UNICAST => Some(next_hop),
+            Some(next_hop) if next_hop::can_be_sent(family, next_hop, extended) => None,
+            _ if family.is_flowspec() => None,
+            _ => return 0,
         };
         let shared = encode_attributes(attributes, classic, self.ctx);
-        let layout = match next_hop {
-            Some(next_hop) => Layout::MpReach {
+        let layout = match classic {
+            Some(_) => Layout::Nlri { shared: &shared },
+            None => Layout::MpReach {
                 family,
                 next_hop,
                 shared: &shared,
             },
-            None => Layout::Nlri { shared: &shared },
         };
-        self.pack(&layout, routes, wire::encode)
+        self.pack(&layout, self.form(family, false), routes)
     }
 
     /// Withdraws routes of `family`; gives how many.
     ///
-    /// Of the [`PathData`] only what peers may take for a part of the key is used; the default is
-    /// right where it is not known any more.
+    /// Of the [`PathData`] only the path identifier is used, where ADD-PATH is in use.
     pub fn withdraw<'n>(
         &mut self,
         family: Family,
@@ -89,7 +93,15 @@ impl<'a> UpdateWriter<'a> {
         } else {
             Layout::MpUnreach { family }
         };
-        self.pack(&layout, routes, wire::encode_withdrawn)
+        self.pack(&layout, self.form(family, true), routes)
+    }
+
+    fn form(&self, family: Family, is_withdrawn: bool) -> wire::Form {
+        wire::Form {
+            family,
+            has_path_id: self.ctx.add_path_send.contains(family),
+            is_withdrawn,
+        }
     }
 
     /// Marks the end of the initial update of `family` (RFC 4724 section 2).
@@ -106,8 +118,8 @@ impl<'a> UpdateWriter<'a> {
     fn pack<'n>(
         &mut self,
         layout: &Layout<'_>,
+        form: wire::Form,
         routes: impl IntoIterator<Item = (&'n Nlri, PathData)>,
-        encode: fn(&Nlri, PathData, &mut Vec<u8>),
     ) -> usize {
         let message_len_max = self.ctx.message_len_max.min(MESSAGE_LEN_EXTENDED);
         let len_max = message_len_max.saturating_sub(layout.tail_len());
@@ -116,7 +128,7 @@ impl<'a> UpdateWriter<'a> {
         for (nlri, data) in routes {
             if let Some(start) = open {
                 let before = self.out.len();
-                encode(nlri, data, self.out);
+                wire::encode(form, nlri, data, self.out);
                 if self.out.len() - start <= len_max {
                     written += 1;
                     continue;
@@ -125,7 +137,7 @@ impl<'a> UpdateWriter<'a> {
                 layout.end(start, self.out);
             }
             let start = layout.begin(self.out);
-            encode(nlri, data, self.out);
+            wire::encode(form, nlri, data, self.out);
             let fits = self.out.len() - start <= len_max;
             if fits {
                 written += 1;
@@ -150,7 +162,7 @@ enum Layout<'s> {
     /// In MP_REACH_NLRI, before the other attributes.
     MpReach {
         family: Family,
-        next_hop: IpAddr,
+        next_hop: Option<NextHop>,
         shared: &'s [u8],
     },
     /// In MP_UNREACH_NLRI, the only attribute.
@@ -180,7 +192,7 @@ impl Layout<'_> {
                 family, next_hop, ..
             } => {
                 begin_mp(AttributeCode::MP_REACH_NLRI, *family, out);
-                encode_next_hop(*family, *next_hop, out);
+                next_hop::encode(*family, *next_hop, out);
                 out.push(0);
             }
             Layout::MpUnreach { family } => begin_mp(AttributeCode::MP_UNREACH_NLRI, *family, out),
@@ -242,25 +254,6 @@ fn u16_of(len: usize) -> [u8; 2] {
     u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes()
 }
 
-/// Length and address. IPv6 routes have an IPv6 next hop, an IPv4-mapped one if need be (RFC 4798
-/// section 2).
-fn encode_next_hop(family: Family, next_hop: IpAddr, out: &mut Vec<u8>) {
-    match next_hop {
-        IpAddr::V4(addr) if family == Family::IPV6_UNICAST => {
-            out.push(16);
-            out.extend(addr.to_ipv6_mapped().octets());
-        }
-        IpAddr::V4(addr) => {
-            out.push(4);
-            out.extend(addr.octets());
-        }
-        IpAddr::V6(addr) => {
-            out.push(16);
-            out.extend(addr.octets());
-        }
-    }
-}
-
 /// All attributes but MP_REACH_NLRI as this session wants them, in ascending order of type.
 fn encode_attributes<'s>(
     attributes: &'s Attributes,
@@ -277,7 +270,7 @@ fn encode_attributes<'s>(
     let mut out = Vec::with_capacity(attributes.wire().len() + 16);
     for attribute in attributes
         .raw()
-        .filter(|raw| !ctx.ebgp || !is_internal(raw.code))
+        .filter(|raw| !ctx.ebgp || !raw.code.is_internal())
     {
         session.push_added(Some(attribute.code), &mut out);
         let value = match attribute.code {
@@ -313,14 +306,6 @@ fn with_next_hop(attributes: &Attributes, next_hop: Ipv4Addr) -> Vec<u8> {
     push_attribute(&mut out, FLAG_TRANSITIVE, AttributeCode::NEXT_HOP, &value);
     out.extend_from_slice(behind);
     out
-}
-
-/// Whether the attribute is not sent to another AS (RFC 4271 section 5.1.5, RFC 4456 section 8).
-fn is_internal(code: AttributeCode) -> bool {
-    matches!(
-        code,
-        AttributeCode::LOCAL_PREF | AttributeCode::ORIGINATOR_ID | AttributeCode::CLUSTER_LIST
-    )
 }
 
 /// Attributes that the session adds or changes.

@@ -2,15 +2,20 @@
 
 #![allow(dead_code)] // each test binary uses a part of it
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use chanter_bgp::{
-    Aggregator, AttributeCode, Attributes, CodecContext, EvpnNlri, ExtendedCommunity, Family,
-    Fault, InclusiveMulticast, LargeCommunity, MacIp, Message, Nlri, NotificationMessage, Origin,
-    PathData, PmsiTunnel, RouteEvent, RtMembership, SegmentKind, UpdateBatch, decode_message,
+    Aggregator, AttributeCode, Attributes, BitmaskMatch, CodecContext, Community, EthernetAd,
+    EthernetSegment, EvpnNlri, EvpnPrefix, ExtendedCommunity, Family, Fault, FlowSpecComponent,
+    FlowSpecNlri, FlowSpecPrefix, FlowSpecType, InclusiveMulticast, LargeCommunity, MacIp, Message,
+    Nlri, NotificationMessage, NumericMatch, Origin, PathData, PmsiTunnel, RouteEvent,
+    RtMembership, SegmentKind, UpdateBatch, Vpnv4Prefix, Vpnv6Prefix, decode_message,
     decode_update, frame_len,
 };
-use chanter_types::{Asn, Esi, EthernetTag, Ipv4Prefix, Ipv6Prefix, MacAddr, RouteDistinguisher};
+use chanter_types::{
+    Asn, Esi, EthernetTag, Ipv4Prefix, Ipv6Prefix, MacAddr, Prefix, RouteDistinguisher,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -19,7 +24,7 @@ use proptest::prelude::*;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Said {
     Reach(Nlri, PathData, Attributes),
-    Withdraw(Nlri),
+    Withdraw(Nlri, u32),
     EndOfRib(Family),
 }
 
@@ -34,7 +39,7 @@ pub(crate) fn said(batch: &UpdateBatch) -> Vec<Said> {
             let attributes = batch.attributes(*attributes).expect("the index is within");
             Said::Reach(nlri.clone(), *data, attributes.clone())
         }
-        RouteEvent::Withdraw { nlri } => Said::Withdraw(nlri.clone()),
+        RouteEvent::Withdraw { nlri, path_id } => Said::Withdraw(nlri.clone(), *path_id),
         RouteEvent::EndOfRib(family) => Said::EndOfRib(*family),
     };
     batch.events.iter().map(resolve).collect()
@@ -173,6 +178,7 @@ pub(crate) fn any_mac_ip() -> impl Strategy<Value = (Nlri, PathData)> {
             label,
             label2,
             esi: Esi(esi),
+            ..PathData::default()
         },
     );
     (key, data)
@@ -186,6 +192,143 @@ pub(crate) fn any_inclusive_multicast() -> impl Strategy<Value = (Nlri, PathData
             originator,
         };
         (Nlri::from(route), PathData::default())
+    })
+}
+
+fn any_ipv4_prefix() -> impl Strategy<Value = Ipv4Prefix> {
+    (any::<u32>(), 0u8..=32)
+        .prop_map(|(addr, len)| Ipv4Prefix::new(addr.into(), len).expect("the length is in range"))
+}
+
+fn any_ipv6_prefix() -> impl Strategy<Value = Ipv6Prefix> {
+    (any::<u128>(), 0u8..=128)
+        .prop_map(|(addr, len)| Ipv6Prefix::new(addr.into(), len).expect("the length is in range"))
+}
+
+fn any_esi() -> impl Strategy<Value = Esi> {
+    any::<[u8; 10]>().prop_map(Esi)
+}
+
+pub(crate) fn any_ethernet_ad() -> impl Strategy<Value = (Nlri, PathData)> {
+    (any_rd(), any_esi(), any::<u32>(), any_label()).prop_map(|(rd, esi, tag, label)| {
+        let tag = EthernetTag(tag);
+        let route = EthernetAd { rd, esi, tag };
+        (Nlri::from(route), PathData::with_label(label))
+    })
+}
+
+pub(crate) fn any_ethernet_segment() -> impl Strategy<Value = (Nlri, PathData)> {
+    (any_rd(), any_esi(), any_ip()).prop_map(|(rd, esi, originator)| {
+        let route = EthernetSegment {
+            rd,
+            esi,
+            originator,
+        };
+        (Nlri::from(route), PathData::default())
+    })
+}
+
+/// The overlay index is an Ethernet segment, a gateway or neither (RFC 9136 section 3.1).
+pub(crate) fn any_evpn_prefix() -> impl Strategy<Value = (Nlri, PathData)> {
+    let v4 = (any_ipv4_prefix(), 1u32..0xe000_0000)
+        .prop_map(|(prefix, gateway)| (Prefix::V4(prefix), IpAddr::V4(gateway.into())));
+    let v6 = (any_ipv6_prefix(), 1u128..u128::MAX / 2)
+        .prop_map(|(prefix, gateway)| (Prefix::V6(prefix), IpAddr::V6(gateway.into())));
+    let key = (any_rd(), any::<u32>(), prop_oneof![v4, v6]);
+    (key, any_label(), any_esi(), 0u8..3).prop_map(|((rd, tag, place), label, esi, index)| {
+        let (prefix, gateway) = place;
+        let tag = EthernetTag(tag);
+        let data = PathData {
+            label,
+            esi: if index == 1 { esi } else { Esi::ZERO },
+            gateway: (index == 2).then_some(gateway),
+            ..PathData::default()
+        };
+        (Nlri::from(EvpnPrefix { rd, tag, prefix }), data)
+    })
+}
+
+fn any_numeric_match(octets_max: u8) -> impl Strategy<Value = NumericMatch> {
+    let flags = any::<(bool, bool, bool, bool)>();
+    (flags, any::<u64>(), 0u8..4).prop_map(move |((and, less, greater, equal), value, width)| {
+        let octets = (1 << width).min(octets_max);
+        NumericMatch {
+            and,
+            less,
+            greater,
+            equal,
+            value: value >> (64 - 8 * u32::from(octets)),
+            octets,
+        }
+    })
+}
+
+fn any_bitmask_match(octets_max: u8) -> impl Strategy<Value = BitmaskMatch> {
+    let flags = any::<(bool, bool, bool)>();
+    (flags, any::<u16>(), 0u8..2).prop_map(move |((and, not, all), value, width)| {
+        let octets = (1 << width).min(octets_max);
+        BitmaskMatch {
+            and,
+            not,
+            all,
+            value: u64::from(value >> (16 - 8 * u32::from(octets))),
+            octets,
+        }
+    })
+}
+
+fn any_flowspec_prefix(is_v6: bool) -> BoxedStrategy<FlowSpecPrefix> {
+    if !is_v6 {
+        return any_ipv4_prefix()
+            .prop_map(|prefix| FlowSpecPrefix::new(Prefix::V4(prefix), 0).expect("no offset"))
+            .boxed();
+    }
+    (any_ipv6_prefix(), any::<u8>())
+        .prop_map(|(prefix, offset)| {
+            let offset = offset.checked_rem(prefix.len()).unwrap_or(0);
+            FlowSpecPrefix::new(Prefix::V6(prefix), offset).expect("shorter than the prefix")
+        })
+        .boxed()
+}
+
+fn any_flowspec_component(family: Family) -> impl Strategy<Value = FlowSpecComponent> {
+    let is_v6 = family.afi == 2;
+    let last = if is_v6 { 13u8 } else { 12 };
+    (1..=last).prop_flat_map(move |code| {
+        let kind = FlowSpecType::from_code(code, family).expect("a number of a type");
+        match kind {
+            FlowSpecType::Destination => any_flowspec_prefix(is_v6)
+                .prop_map(FlowSpecComponent::Destination)
+                .boxed(),
+            FlowSpecType::Source => any_flowspec_prefix(is_v6)
+                .prop_map(FlowSpecComponent::Source)
+                .boxed(),
+            FlowSpecType::TcpFlags | FlowSpecType::Fragment => {
+                let octets_max = if kind == FlowSpecType::TcpFlags { 2 } else { 1 };
+                vec(any_bitmask_match(octets_max), 1..4)
+                    .prop_map(move |tests| FlowSpecComponent::Bitmask(kind, tests))
+                    .boxed()
+            }
+            _ => {
+                let octets_max = if kind == FlowSpecType::Dscp { 1 } else { 8 };
+                vec(any_numeric_match(octets_max), 1..4)
+                    .prop_map(move |tests| FlowSpecComponent::Numeric(kind, tests))
+                    .boxed()
+            }
+        }
+    })
+}
+
+pub(crate) fn any_flowspec(family: Family) -> impl Strategy<Value = FlowSpecNlri> {
+    let components = vec(any_flowspec_component(family), 1..6);
+    (any_rd(), components).prop_map(move |(rd, components)| {
+        let mut kinds = BTreeSet::new();
+        let once: Vec<FlowSpecComponent> = components
+            .into_iter()
+            .filter(|component| kinds.insert(component.kind()))
+            .collect();
+        let rd = family.is_vpn().then_some(rd);
+        FlowSpecNlri::new(family, rd, &once).expect("right components")
     })
 }
 
@@ -218,27 +361,39 @@ pub(crate) fn any_rt_membership() -> impl Strategy<Value = RtMembership> {
 pub(crate) fn any_route(family: Family) -> BoxedStrategy<(Nlri, PathData)> {
     let plain = |nlri: Nlri| (nlri, PathData::default());
     match family {
-        Family::IPV4_UNICAST => (any::<u32>(), 0u8..=32)
-            .prop_map(move |(addr, len)| {
-                let prefix = Ipv4Prefix::new(addr.into(), len).expect("the length is in range");
-                plain(prefix.into())
-            })
+        Family::IPV4_UNICAST => any_ipv4_prefix()
+            .prop_map(move |prefix| plain(prefix.into()))
             .boxed(),
-        Family::IPV6_UNICAST => (any::<u128>(), 0u8..=128)
-            .prop_map(move |(addr, len)| {
-                let prefix = Ipv6Prefix::new(addr.into(), len).expect("the length is in range");
-                plain(prefix.into())
-            })
+        Family::IPV6_UNICAST => any_ipv6_prefix()
+            .prop_map(move |prefix| plain(prefix.into()))
             .boxed(),
         Family::IPV4_RTC => any_rt_membership()
             .prop_map(move |rtc| plain(rtc.into()))
             .boxed(),
-        _ => prop_oneof![
+        Family::IPV4_VPN => (any_rd(), any_ipv4_prefix(), any_label())
+            .prop_map(|(rd, prefix, label)| {
+                let nlri = Nlri::from(Vpnv4Prefix { rd, prefix });
+                (nlri, PathData::with_label(label))
+            })
+            .boxed(),
+        Family::IPV6_VPN => (any_rd(), any_ipv6_prefix(), any_label())
+            .prop_map(|(rd, prefix, label)| {
+                let nlri = Nlri::from(Vpnv6Prefix { rd, prefix });
+                (nlri, PathData::with_label(label))
+            })
+            .boxed(),
+        Family::L2VPN_EVPN => prop_oneof![
             4 => any_mac_ip(),
             2 => any_inclusive_multicast(),
+            1 => any_ethernet_ad(),
+            1 => any_ethernet_segment(),
+            2 => any_evpn_prefix(),
             1 => any_other_evpn(),
         ]
         .boxed(),
+        _ => any_flowspec(family)
+            .prop_map(move |nlri| plain(nlri.into()))
+            .boxed(),
     }
 }
 
@@ -255,7 +410,7 @@ fn any_pmsi_tunnel() -> impl Strategy<Value = PmsiTunnel> {
     prop_oneof![
         (any_label(), any_ip())
             .prop_map(|(label, endpoint)| PmsiTunnel::ingress_replication(label, endpoint)),
-        (any::<u8>(), any_label(), any::<[u8; 4]>()).prop_map(|(flags, label, id)| PmsiTunnel {
+        (any::<u8>(), any_label(), any::<[u8; 8]>()).prop_map(|(flags, label, id)| PmsiTunnel {
             flags,
             tunnel_type: 3,
             label,
@@ -267,9 +422,17 @@ fn any_pmsi_tunnel() -> impl Strategy<Value = PmsiTunnel> {
 /// An attribute set as a decoder may give it; `next_hop` fits to the family.
 pub(crate) fn any_attributes(family: Family) -> impl Strategy<Value = Attributes> {
     let next_hop = match family {
-        Family::IPV6_UNICAST => any_ipv6().prop_map(IpAddr::V6).boxed(),
+        Family::IPV6_UNICAST | Family::IPV6_VPN => any_ipv6().prop_map(IpAddr::V6).boxed(),
         _ => any_ip().boxed(),
     };
+    let link_local =
+        any::<u64>().prop_map(|low| Ipv6Addr::from(0xfe80u128 << 112 | u128::from(low)));
+    let next_hop =
+        (next_hop, option::weighted(0.2, link_local)).prop_map(move |(next_hop, link_local)| {
+            let is_unicast = matches!(family.safi, 1 | 128);
+            let next_hop = Some(next_hop).filter(|_| !family.is_flowspec());
+            (next_hop, link_local.filter(|_| is_unicast))
+        });
     let well_known = (
         next_hop,
         0u8..3,
@@ -295,23 +458,21 @@ pub(crate) fn any_attributes(family: Family) -> impl Strategy<Value = Attributes
         ),
     );
     (well_known, optional).prop_map(|(well_known, optional)| {
-        let (next_hop, origin, path, med, local_pref, atomic, aggregator) = well_known;
+        let ((next_hop, link_local), origin, path, med, local_pref, atomic, aggregator) =
+            well_known;
         let (communities, large, extended, originator, clusters, tunnel, unknown) = optional;
         let large = large
             .into_iter()
-            .map(|(admin, data1, data2)| LargeCommunity {
-                admin,
-                data1,
-                data2,
-            });
+            .map(|(admin, data1, data2)| LargeCommunity::new(admin, data1, data2));
         let mut builder = Attributes::builder()
             .next_hop(next_hop)
+            .next_hop_link_local(link_local)
             .origin(Origin::from_code(origin).expect("0 to 2"))
             .med(med)
             .local_pref(local_pref)
             .atomic_aggregate(atomic)
             .aggregator(aggregator.map(|(asn, router_id)| Aggregator { asn, router_id }))
-            .communities(communities)
+            .communities(communities.into_iter().map(Community).collect())
             .large_communities(large.collect())
             .extended_communities(extended)
             .originator_id(originator)

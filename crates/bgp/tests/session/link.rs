@@ -164,6 +164,7 @@ impl Network {
                     ControlMessage::Notification(notification) => {
                         Input::Notification { conn, notification }
                     }
+                    ControlMessage::RouteRefresh(refresh) => Input::RouteRefresh { conn, refresh },
                 },
             ),
             // A host that knows nothing of a connection says so.
@@ -218,7 +219,11 @@ impl Network {
                 }
                 Output::AttemptFailed { .. }
                 | Output::CollisionLost(_)
-                | Output::RouteRefresh(_) => {}
+                | Output::RouteRefresh(_)
+                | Output::BeginOfRefresh(_)
+                | Output::EndOfRefresh(_)
+                | Output::RefreshIgnored { .. }
+                | Output::RefreshNotUnderstood(_) => {}
             }
         }
     }

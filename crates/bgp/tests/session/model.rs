@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chanter_bgp::session::{
-    ConnectionId, Input, LocalAs, Output, RestartConfig, Session, SessionConfig, State, StopMode,
+    CloseCause, ConnectionId, Hold, Input, LocalAs, Output, RestartConfig, Session, SessionConfig,
+    State, StopMode,
 };
-use chanter_bgp::{Family, NotificationMessage};
+use chanter_bgp::{Family, NotificationMessage, OpenMessage, RefreshKind, RouteRefreshMessage};
 use chanter_types::Instant;
 use proptest::prelude::*;
 
 use crate::link::Network;
-use crate::support::{HIGHER_ID, LOWER_ID, config, open, open_plain, open_restarting, secs};
+use crate::support::{
+    HIGHER_ID, LOWER_ID, config, open, open_plain, open_restarting, open_rich, rich, secs,
+};
 
 /// A step: an input, or time that passes.
 #[derive(Debug, Clone)]
@@ -29,12 +32,14 @@ fn connection() -> impl Strategy<Value = ConnectionId> {
     ]
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let open = prop_oneof![
+fn any_open() -> impl Strategy<Value = OpenMessage> {
+    prop_oneof![
         Just(open(HIGHER_ID)),
         Just(open(LOWER_ID)),
         Just(open_plain(LOWER_ID)),
         Just(open_restarting(HIGHER_ID)),
+        Just(open_rich(HIGHER_ID)),
+        Just(open_rich(LOWER_ID)),
         Just({
             let mut bad = open(HIGHER_ID);
             bad.hold_time = 2;
@@ -45,10 +50,13 @@ fn step() -> impl Strategy<Value = Step> {
             endless.hold_time = 0;
             endless
         }),
-    ];
-    let notification = NotificationMessage::new(6, 4, Vec::new());
-    let of_connection = (connection(), open, 0..11u8).prop_map(move |(conn, open, which)| {
-        let notification = notification.clone();
+    ]
+}
+
+/// What happens on a connection often.
+fn on_connection() -> impl Strategy<Value = Step> {
+    (connection(), any_open(), 0..11u8).prop_map(|(conn, open, which)| {
+        let notification = NotificationMessage::new(6, 4, Vec::new());
         let text = String::new();
         Step::Say(match which {
             0 | 1 => Input::Connected(conn),
@@ -64,21 +72,55 @@ fn step() -> impl Strategy<Value = Step> {
                 detail: text,
             },
         })
-    });
-    let of_connection_2 = (connection(), 0..3u8).prop_map(|(conn, which)| {
+    })
+}
+
+/// What happens on a connection now and then.
+fn on_connection_rarely() -> impl Strategy<Value = Step> {
+    (connection(), 0..6u8).prop_map(|(conn, which)| {
         Step::Say(match which {
             0 => Input::Unread(conn),
             1 => Input::Written(conn),
             _ => Input::RouteRefresh {
                 conn,
-                family: Family::L2VPN_EVPN,
+                refresh: RouteRefreshMessage {
+                    family: Family::L2VPN_EVPN,
+                    kind: RefreshKind::from_code(which - 2),
+                },
             },
         })
-    });
+    })
+}
+
+/// What the shell wants beside starts and stops.
+fn of_shell() -> impl Strategy<Value = Step> {
+    (0..7u8, 0..5u8).prop_map(|(which, variant_of)| {
+        let close = |hold| {
+            let family = Family::L2VPN_EVPN;
+            let cause = CloseCause::PrefixLimit { family, limit: 3 };
+            Input::Close { cause, hold }
+        };
+        Step::Say(match which {
+            0 => close(Hold::No),
+            1 => close(Hold::For(secs(60))),
+            2 => close(Hold::UntilStarted),
+            3 => Input::Close {
+                cause: CloseCause::BfdDown,
+                hold: Hold::No,
+            },
+            4 => Input::Refresh(Family::L2VPN_EVPN),
+            5 => Input::Stop(StopMode::Deconfigured),
+            _ => Input::Configure(Box::new(variant(variant_of))),
+        })
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
     let text = String::new();
     prop_oneof![
-        12 => of_connection,
-        2 => of_connection_2,
+        12 => on_connection(),
+        2 => on_connection_rarely(),
+        2 => of_shell(),
         3 => Just(Step::Accept),
         2 => Just(Step::Say(Input::Start)),
         1 => Just(Step::Say(Input::Stop(StopMode::Silent))),
@@ -95,6 +137,8 @@ struct Shell {
     connections: BTreeSet<ConnectionId>,
     established: Option<ConnectionId>,
     accepted: u32,
+    /// BoRR came, EoRR did not.
+    refreshing: bool,
 }
 
 impl Shell {
@@ -112,10 +156,21 @@ impl Shell {
                 }
                 Output::Down(down) => {
                     assert!(self.established.take().is_some(), "down twice");
-                    assert!(down.retain.is_empty() == down.restart_time.is_zero());
+                    assert!(down.restart_time.is_zero() || !down.retain.is_empty());
+                    self.refreshing = false;
                 }
                 Output::AttemptFailed { .. } | Output::CollisionLost(_) => {}
-                Output::RouteRefresh(_) => assert!(self.established.is_some()),
+                Output::BeginOfRefresh(_) => {
+                    assert!(self.established.is_some());
+                    self.refreshing = true;
+                }
+                Output::EndOfRefresh(_) => {
+                    assert!(self.refreshing, "an end without a begin");
+                    self.refreshing = false;
+                }
+                Output::RouteRefresh(_)
+                | Output::RefreshIgnored { .. }
+                | Output::RefreshNotUnderstood(_) => assert!(self.established.is_some()),
             }
         }
     }
@@ -127,12 +182,12 @@ impl Shell {
         assert_eq!(established, self.established);
         assert_eq!(session.state() == State::Established, established.is_some());
         if session.state() == State::Idle {
-            assert_eq!(
-                session.next_deadline(),
-                None,
-                "a stopped session wants nothing"
-            );
+            let wants = session.idle_until();
+            assert_eq!(session.next_deadline(), wants, "to be let go at most");
+            assert!(wants.is_none() || session.held().is_some());
             assert!(self.connections.is_empty());
+        } else {
+            assert_eq!(session.held(), None);
         }
     }
 
@@ -153,6 +208,7 @@ fn variant(which: u8) -> SessionConfig {
         0 => {}
         1 => config.passive = true,
         2 => config.collision_detect_established = true,
+        3 => return rich(),
         _ => {
             config.local_as = LocalAs::MirrorPeer;
             config.remote_as = None;
@@ -167,7 +223,7 @@ proptest! {
 
     #[test]
     fn no_order_of_events_confuses_a_session(
-        which in 0..4u8,
+        which in 0..5u8,
         steps in proptest::collection::vec(step(), 1..60),
     ) {
         let mut now = Instant::from_secs(1);
@@ -263,6 +319,7 @@ proptest! {
                 config.graceful_restart = Some(RestartConfig {
                     restart_time: secs(120),
                     restarting_until: Some(network.now + secs(120)),
+                    notification: false,
                 });
             }
             network.restart(speaker, config, silently);

@@ -16,6 +16,7 @@ fn restarting() -> SessionConfig {
     config.graceful_restart = Some(RestartConfig {
         restart_time: secs(120),
         restarting_until: Some(chanter_types::Instant::from_secs(1120)),
+        notification: false,
     });
     config
 }
@@ -100,6 +101,7 @@ fn a_restart_time_beyond_what_the_wire_has_is_cut() {
     config.graceful_restart = Some(RestartConfig {
         restart_time: secs(100_000),
         restarting_until: None,
+        notification: false,
     });
     let restart = sent_restart(&mut Bench::started(config), OUT).expect("offered");
     assert_eq!(restart.restart_time, 4095);
@@ -184,6 +186,7 @@ fn a_peer_with_a_restart_time_of_zero_keeps_nothing() {
     offer
         .capabilities
         .push(Capability::GracefulRestart(GracefulRestart {
+            notification: false,
             restarting: false,
             restart_time: 0,
             families: vec![(Family::L2VPN_EVPN, true)],

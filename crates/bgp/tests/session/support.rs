@@ -4,10 +4,13 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use chanter_bgp::session::{
-    ConnectionId, ControlMessage, Down, Input, LocalAs, Output, RestartConfig, Session,
+    ConnectionId, ControlMessage, Down, Input, LocalAs, Offers, Output, RestartConfig, Session,
     SessionConfig, SessionTimes, State,
 };
-use chanter_bgp::{Capability, Family, FamilySet, GracefulRestart, OpenMessage};
+use chanter_bgp::{
+    AddPathMode, Capability, Family, FamilySet, GracefulRestart, Hostname, LongLivedFamily,
+    OpenMessage,
+};
 use chanter_types::{Asn, Instant};
 
 pub(crate) const LOCAL_AS: Asn = Asn(64512);
@@ -34,7 +37,9 @@ pub(crate) fn config() -> SessionConfig {
         graceful_restart: Some(RestartConfig {
             restart_time: secs(120),
             restarting_until: None,
+            notification: false,
         }),
+        offers: Offers::default(),
         collision_detect_established: false,
         times: SessionTimes::default(),
         seed: 1,
@@ -60,6 +65,7 @@ pub(crate) fn open(router_id: Ipv4Addr) -> OpenMessage {
 pub(crate) fn restart_capability(restarting: bool) -> Capability {
     Capability::GracefulRestart(GracefulRestart {
         restarting,
+        notification: false,
         restart_time: 77,
         families: vec![(Family::L2VPN_EVPN, true), (Family::IPV6_UNICAST, true)],
     })
@@ -77,6 +83,48 @@ pub(crate) fn open_restarting(router_id: Ipv4Addr) -> OpenMessage {
 pub(crate) fn open_plain(router_id: Ipv4Addr) -> OpenMessage {
     let mut open = open(router_id);
     open.capabilities.pop();
+    open
+}
+
+/// With all that can be offered inside the AS.
+pub(crate) fn rich() -> SessionConfig {
+    let mut config = config();
+    config.graceful_restart = Some(RestartConfig {
+        restart_time: secs(120),
+        restarting_until: None,
+        notification: true,
+    });
+    config.offers = Offers {
+        add_path: vec![(Family::L2VPN_EVPN, AddPathMode::Both)],
+        long_lived: vec![(Family::L2VPN_EVPN, secs(3600))],
+        hostname: Some(Hostname {
+            host: "node-1".to_owned(),
+            domain: "example.net".to_owned(),
+        }),
+        ..Offers::default()
+    };
+    config
+}
+
+/// The OPEN of a peer that offers as much.
+pub(crate) fn open_rich(router_id: Ipv4Addr) -> OpenMessage {
+    let mut open = open_plain(router_id);
+    open.capabilities.extend([
+        Capability::EnhancedRouteRefresh,
+        Capability::ExtendedMessage,
+        Capability::AddPath(vec![(Family::L2VPN_EVPN, AddPathMode::Send)]),
+        Capability::GracefulRestart(GracefulRestart {
+            restarting: false,
+            notification: true,
+            restart_time: 77,
+            families: vec![(Family::L2VPN_EVPN, true)],
+        }),
+        Capability::LongLivedGracefulRestart(vec![LongLivedFamily {
+            family: Family::L2VPN_EVPN,
+            time: secs(7200),
+            preserved: true,
+        }]),
+    ]);
     open
 }
 
@@ -107,6 +155,16 @@ impl Bench {
         let mut bench = Self::started(config);
         bench.say(Input::Connected(OUT));
         bench.open(OUT, open(HIGHER_ID));
+        bench.say(Input::Keepalive(OUT));
+        assert_eq!(bench.session.state(), State::Established);
+        bench
+    }
+
+    /// A session of [`rich`] with a peer of [`open_rich`], Established on [`OUT`].
+    pub(crate) fn rich() -> Self {
+        let mut bench = Self::started(rich());
+        bench.say(Input::Connected(OUT));
+        bench.open(OUT, open_rich(HIGHER_ID));
         bench.say(Input::Keepalive(OUT));
         assert_eq!(bench.session.state(), State::Established);
         bench
@@ -205,6 +263,7 @@ fn word(output: &Output) -> String {
                 ControlMessage::Notification(message) => {
                     format!("{}/{}", message.code, message.subcode)
                 }
+                ControlMessage::RouteRefresh(refresh) => refresh.to_string(),
             };
             format!("{message}{}", at(*conn))
         }
@@ -214,5 +273,9 @@ fn word(output: &Output) -> String {
         Output::AttemptFailed { reason, .. } => format!("failed {}", reason.name()),
         Output::CollisionLost(conn) => format!("lost{}", at(*conn)),
         Output::RouteRefresh(family) => format!("refresh {family}"),
+        Output::BeginOfRefresh(family) => format!("begin {family}"),
+        Output::EndOfRefresh(family) => format!("end {family}"),
+        Output::RefreshIgnored { because, .. } => format!("ignored: {because}"),
+        Output::RefreshNotUnderstood(family) => format!("no refresh of {family}"),
     }
 }

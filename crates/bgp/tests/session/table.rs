@@ -1,10 +1,10 @@
 //! Every input in every state (RFC 4271 section 8.2.2).
 
-use chanter_bgp::session::{Input, State, StopMode};
-use chanter_bgp::{Family, NotificationMessage};
+use chanter_bgp::session::{CloseCause, Hold, Input, SessionConfig, State, StopMode};
+use chanter_bgp::{Family, NotificationMessage, RouteRefreshMessage};
 use chanter_types::Asn;
 
-use crate::support::{Bench, HIGHER_ID, IN, OUT, open};
+use crate::support::{Bench, HIGHER_ID, IN, LOWER_ID, OUT, config, open};
 
 const STATES: [State; 6] = [
     State::Idle,
@@ -35,7 +35,35 @@ fn of_operator() -> Vec<(&'static str, Input)> {
                 text: String::new(),
             },
         ),
+        ("stop for good (2)", Input::Stop(StopMode::Deconfigured)),
+        ("close", close(Hold::No)),
+        ("close and hold", close(Hold::UntilStarted)),
+        (
+            "another hold time",
+            configure(|config| config.hold_time *= 2),
+        ),
+        (
+            "another identifier",
+            configure(|config| config.router_id = LOWER_ID),
+        ),
+        ("ask for routes", Input::Refresh(Family::L2VPN_EVPN)),
+        (
+            "ask for routes not agreed on",
+            Input::Refresh(Family::IPV6_UNICAST),
+        ),
     ]
+}
+
+fn close(hold: Hold) -> Input {
+    let family = Family::L2VPN_EVPN;
+    let cause = CloseCause::PrefixLimit { family, limit: 9 };
+    Input::Close { cause, hold }
+}
+
+fn configure(change: impl FnOnce(&mut SessionConfig)) -> Input {
+    let mut config = config();
+    change(&mut config);
+    Input::Configure(Box::new(config))
 }
 
 fn of_tcp() -> Vec<(&'static str, Input)> {
@@ -93,14 +121,14 @@ fn of_messages() -> Vec<(&'static str, Input)> {
             "ROUTE-REFRESH",
             Input::RouteRefresh {
                 conn: OUT,
-                family: Family::L2VPN_EVPN,
+                refresh: RouteRefreshMessage::request(Family::L2VPN_EVPN),
             },
         ),
         (
             "ROUTE-REFRESH of a family not agreed on",
             Input::RouteRefresh {
                 conn: OUT,
-                family: Family::IPV6_UNICAST,
+                refresh: RouteRefreshMessage::request(Family::IPV6_UNICAST),
             },
         ),
         (
@@ -140,6 +168,28 @@ const TABLE: &str = "
     reset | OpenSent -> Active: 6/4, close, failed reset
     reset | OpenConfirm -> Active: 6/4, close, failed reset
     reset | Established -> Active: 6/4, close, down reset
+    stop for good (2) | Connect -> Idle: close, failed stopped
+    stop for good (2) | Active -> Idle: -
+    stop for good (2) | OpenSent -> Idle: 6/3, close, failed stopped
+    stop for good (2) | OpenConfirm -> Idle: 6/3, close, failed stopped
+    stop for good (2) | Established -> Idle: 6/3, close, down stopped
+    close | Connect -> Active: close, failed ceased
+    close | OpenSent -> Active: 6/1, close, failed ceased
+    close | OpenConfirm -> Active: 6/1, close, failed ceased
+    close | Established -> Active: 6/1, close, down ceased
+    close and hold | Connect -> Idle: close, failed ceased
+    close and hold | Active -> Idle: -
+    close and hold | OpenSent -> Idle: 6/1, close, failed ceased
+    close and hold | OpenConfirm -> Idle: 6/1, close, failed ceased
+    close and hold | Established -> Idle: 6/1, close, down ceased
+    another hold time | OpenSent -> Active: 6/6, close, failed ceased
+    another hold time | OpenConfirm -> Active: 6/6, close, failed ceased
+    another identifier | Connect -> Active: close, failed ceased
+    another identifier | Active -> Connect: connect out1
+    another identifier | OpenSent -> Active: 6/6, close, failed ceased
+    another identifier | OpenConfirm -> Active: 6/6, close, failed ceased
+    another identifier | Established -> Active: 6/6, close, down ceased
+    ask for routes | Established -> Established: ROUTE-REFRESH request of l2vpn-evpn
     connected (16) | Connect -> OpenSent: OPEN
     not connected (18) | Connect -> Active: failed connect-failed
     peer connects (17) | Idle -> Idle: close in0
@@ -177,6 +227,7 @@ const TABLE: &str = "
     ROUTE-REFRESH of a family not agreed on | Connect -> Active: close, failed unexpected-message
     ROUTE-REFRESH of a family not agreed on | OpenSent -> Active: 5/1, close, failed unexpected-message
     ROUTE-REFRESH of a family not agreed on | OpenConfirm -> Active: 5/2, close, failed unexpected-message
+    ROUTE-REFRESH of a family not agreed on | Established -> Established: ignored: the family was not negotiated
     NOTIFICATION (25) | Connect -> Active: close, failed notification-received
     NOTIFICATION (25) | OpenSent -> Active: close, failed notification-received
     NOTIFICATION (25) | OpenConfirm -> Active: close, failed notification-received
