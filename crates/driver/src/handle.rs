@@ -1,6 +1,6 @@
 //! What everybody else holds of the engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -11,7 +11,9 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::Clock;
 use crate::feed::{DesiredFeed, feed};
-use crate::run::{Runner, Work};
+use crate::orders::{OrderFeed, orders};
+use crate::run::{Runner, Work, spawn};
+use crate::shared::Shared;
 
 /// How many pieces of work may wait for the engine. A piece is at most one socket read of a peer
 /// (some hundred routes), so a full queue is a fraction of a second of work: enough to keep the
@@ -20,6 +22,37 @@ const WORK_QUEUE_LEN: usize = 256;
 
 /// How many events a slow watcher may lag behind before it loses the oldest.
 const EVENT_QUEUE_LEN: usize = 4096;
+
+/// Up to so many routes are small work: some microseconds.
+const SMALL_LEN: usize = 32;
+
+/// Work that counts as waiting; no longer if it did not get into the queue.
+struct Announced<'a> {
+    shared: &'a Shared,
+    is_kept: bool,
+}
+
+impl<'a> Announced<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.announce();
+        Self {
+            shared,
+            is_kept: false,
+        }
+    }
+
+    fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.shared.done(1);
+        }
+    }
+}
 
 /// The engine's thread has ended; the process is about to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +73,9 @@ pub struct TimedEvent {
 #[derive(Debug, Clone)]
 pub struct EngineHandle {
     work: mpsc::Sender<Work>,
+    shared: Arc<Shared>,
     events: broadcast::Sender<Arc<TimedEvent>>,
+    orders: Arc<Mutex<Option<OrderFeed>>>,
     clock: Clock,
 }
 
@@ -55,17 +90,21 @@ impl EngineHandle {
         let (work, queue) = mpsc::channel(WORK_QUEUE_LEN);
         let (events, _) = broadcast::channel(EVENT_QUEUE_LEN);
         let (sender, desired) = feed();
+        let (orders_sender, orders) = orders();
         let runner = Runner::new(
             Engine::new(config, clock.now()),
             clock,
-            sender,
+            (sender, orders_sender),
             events.clone(),
         );
-        runner.spawn(queue)?;
+        let shared = Arc::new(Shared::new(runner));
+        spawn(shared.clone(), queue)?;
         Ok((
             EngineHandle {
                 work,
+                shared,
                 events,
+                orders: Arc::new(Mutex::new(Some(orders))),
                 clock,
             },
             desired,
@@ -87,7 +126,14 @@ impl EngineHandle {
     /// # Errors
     /// [`EngineGone`].
     pub async fn input(&self, input: Input) -> Result<(), EngineGone> {
-        self.send(Work::Input(Box::new(input))).await
+        let is_small =
+            matches!(&input, Input::Updates { batch, .. } if batch.events.len() <= SMALL_LEN);
+        let work = Work::Input(Box::new(input));
+        if is_small {
+            self.run_or_send(work).await
+        } else {
+            self.send(work).await
+        }
     }
 
     /// Asks the engine a question. `question` runs on the engine's thread: it should look at a
@@ -141,18 +187,25 @@ impl EngineHandle {
     /// [`EngineGone`].
     pub async fn pull(&self, peer: PeerId, budget: usize) -> Result<Bytes, EngineGone> {
         let (reply, answer) = oneshot::channel();
-        self.send(Work::Pull {
+        let work = Work::Pull {
             peer,
             budget,
             reply,
-        })
-        .await?;
+        };
+        self.run_or_send(work).await?;
         answer.await.map_err(|_| EngineGone)
     }
 
     /// Events from now on. A receiver that lags loses the oldest and is told how many.
     pub fn events(&self) -> broadcast::Receiver<Arc<TimedEvent>> {
         self.events.subscribe()
+    }
+
+    /// What the engine wants done with sessions: for the speaker, which is given it once.
+    pub fn orders(&self) -> Option<OrderFeed> {
+        // Nothing can go wrong while the lock is held.
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.take()
     }
 
     /// Completes when the engine has stopped, which it never does while a handle is held unless it
@@ -162,6 +215,17 @@ impl EngineHandle {
     }
 
     async fn send(&self, work: Work) -> Result<(), EngineGone> {
-        self.work.send(work).await.map_err(|_| EngineGone)
+        let announced = Announced::new(&self.shared);
+        self.work.send(work).await.map_err(|_| EngineGone)?;
+        announced.keep();
+        Ok(())
+    }
+
+    /// Does the work here if the engine is idle, or hands it to the engine's thread.
+    async fn run_or_send(&self, work: Work) -> Result<(), EngineGone> {
+        match self.shared.run_here(work, &self.work) {
+            Ok(()) => Ok(()),
+            Err(work) => self.send(work).await,
+        }
     }
 }

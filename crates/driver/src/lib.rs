@@ -5,7 +5,8 @@
 //! ```text
 //! speaker --input--.                      .--> pull: UPDATE bytes, when the socket can take them
 //! api ----declare--+-> bounded queue -> engine --> DesiredFeed: coalesced by key
-//! api ----query----'                      '--> events: log, watch
+//! api ----query----'                      |--> OrderFeed: what the speaker is to do, by peer
+//!                                         '--> events: log, watch
 //! ```
 //!
 //! One owner: nothing of the engine is shared, others hold an [`EngineHandle`]. Everything towards
@@ -16,9 +17,12 @@
 mod clock;
 mod feed;
 mod handle;
+mod orders;
 mod run;
+mod shared;
 mod waiters;
 
 pub use clock::Clock;
 pub use feed::{DesiredBatch, DesiredFeed};
 pub use handle::{EngineGone, EngineHandle, TimedEvent};
+pub use orders::OrderFeed;

@@ -12,6 +12,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::feed::FeedSender;
+use crate::orders::OrderSender;
+use crate::shared::Shared;
 use crate::waiters::{Goal, Reply, Waiters};
 use crate::{Clock, TimedEvent};
 
@@ -23,6 +25,8 @@ type Question = Box<dyn FnOnce(&Engine) + Send>;
 
 /// A piece of work for the engine.
 pub(crate) enum Work {
+    /// Look at the deadlines anew.
+    Wake,
     Input(Box<Input>),
     Query(Question),
     Declare {
@@ -44,64 +48,117 @@ struct Pull {
     reply: oneshot::Sender<Bytes>,
 }
 
+/// Starts the engine's thread; it ends when all senders of `queue` are gone.
+pub(crate) fn spawn(shared: Arc<Shared>, queue: mpsc::Receiver<Work>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    std::thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || {
+            let end = End { shared: &shared };
+            runtime.block_on(run(end.shared, queue));
+        })?;
+    Ok(())
+}
+
+/// The engine ends with its thread, also if that panics.
+struct End<'a> {
+    shared: &'a Shared,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+async fn run(shared: &Shared, mut queue: mpsc::Receiver<Work>) {
+    let mut batch = Vec::with_capacity(WORK_BATCH_LEN);
+    loop {
+        let Some(wait) = work_off(shared, &mut batch) else {
+            return;
+        };
+        tokio::select! {
+            biased;
+            count = queue.recv_many(&mut batch, WORK_BATCH_LEN) => {
+                if count == 0 {
+                    return;
+                }
+            }
+            () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}
+        }
+    }
+}
+
+/// Does what was taken from the queue, and what is due; says until when there is nothing to do, or
+/// that a caller's piece of work has panicked.
+fn work_off(shared: &Shared, batch: &mut Vec<Work>) -> Option<Option<Duration>> {
+    let mut guard = shared.lock()?;
+    let runner = guard.as_mut()?;
+    let mut done = 0;
+    for work in batch.drain(..) {
+        // That was not announced.
+        done += usize::from(!matches!(work, Work::Wake));
+        runner.work(work);
+    }
+    let wait = runner.arm();
+    shared.done(done);
+    Some(wait)
+}
+
 pub(crate) struct Runner {
     engine: Engine,
     clock: Clock,
     feed: FeedSender,
+    orders: OrderSender,
     events: broadcast::Sender<Arc<TimedEvent>>,
     waiters: Waiters,
     pulls: BTreeMap<PeerId, Pull>,
+    /// The deadline for which the engine's thread wakes up.
+    armed: Option<Instant>,
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").finish_non_exhaustive()
+    }
 }
 
 impl Runner {
     pub(crate) fn new(
         engine: Engine,
         clock: Clock,
-        feed: FeedSender,
+        (feed, orders): (FeedSender, OrderSender),
         events: broadcast::Sender<Arc<TimedEvent>>,
     ) -> Self {
         Self {
             engine,
             clock,
             feed,
+            orders,
             events,
             waiters: Waiters::default(),
             pulls: BTreeMap::new(),
+            armed: None,
         }
     }
 
-    /// Starts the thread; it ends when all senders of `queue` are gone.
-    pub(crate) fn spawn(self, queue: mpsc::Receiver<Work>) -> std::io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()?;
-        std::thread::Builder::new()
-            .name("engine".to_owned())
-            .spawn(move || runtime.block_on(self.run(queue)))?;
-        Ok(())
+    /// Whether there is a deadline before the one for which the engine's thread wakes up.
+    pub(crate) fn is_alarm_due(&self) -> bool {
+        match (self.next_deadline(), self.armed) {
+            (Some(next), Some(armed)) => next < armed,
+            (next, _) => next.is_some(),
+        }
     }
 
-    async fn run(mut self, mut queue: mpsc::Receiver<Work>) {
-        let mut batch = Vec::with_capacity(WORK_BATCH_LEN);
-        loop {
-            self.settle();
-            let wait = self
-                .next_deadline()
-                .map(|deadline| self.clock.until(deadline));
-            tokio::select! {
-                biased;
-                count = queue.recv_many(&mut batch, WORK_BATCH_LEN) => {
-                    if count == 0 {
-                        return;
-                    }
-                    for work in batch.drain(..) {
-                        self.work(work);
-                    }
-                }
-                () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}
-            }
-            self.timers();
-        }
+    /// Does what is due, and says what to wait for.
+    fn arm(&mut self) -> Option<Duration> {
+        self.settle();
+        self.timers();
+        self.settle();
+        self.armed = self.next_deadline();
+        self.armed.map(|deadline| self.clock.until(deadline))
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -124,9 +181,10 @@ impl Runner {
         self.waiters.expire(now);
     }
 
-    fn work(&mut self, work: Work) {
+    pub(crate) fn work(&mut self, work: Work) {
         match work {
             Work::Input(input) => self.engine.handle(*input, self.clock.now()),
+            Work::Wake => {}
             Work::Query(question) => question(&self.engine),
             Work::Declare {
                 source,
@@ -193,18 +251,17 @@ impl Runner {
         if pull.reply.is_closed() {
             return;
         }
-        let mut out = Vec::new();
-        self.engine.export(peer, pull.budget, &mut out);
+        let (out, _) = self.engine.export_octets(peer, pull.budget);
         if out.is_empty() {
             self.pulls.insert(peer, pull);
         } else {
             // It went within this very moment: its end resets what was advertised to it.
-            let _ = pull.reply.send(out.into());
+            let _ = pull.reply.send(out);
         }
     }
 
     /// Delivers all outputs.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::ExportReady(peer) => self.export(peer),
@@ -218,6 +275,7 @@ impl Runner {
                     self.waiters.status(source, &key, &status);
                 }
                 Output::Event(event) => self.event(event),
+                Output::Order(order) => self.orders.send(order),
             }
         }
     }
@@ -240,7 +298,13 @@ impl Runner {
 /// Whether an operator should look at it.
 fn is_trouble(event: &Event) -> bool {
     match event {
-        Event::SourceLost { .. } => true,
+        Event::SourceLost { .. }
+        | Event::NoPolicy { .. }
+        | Event::ClearNeeded { .. }
+        | Event::RoutesRejected { .. }
+        | Event::PrefixLimit { .. }
+        | Event::NotSent { .. } => true,
+        Event::PrefixCount { is_high, .. } => *is_high,
         Event::Dataplane { error, .. } => error.is_some(),
         Event::Object { status, .. } => {
             matches!(

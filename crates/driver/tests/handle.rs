@@ -192,18 +192,16 @@ async fn an_export_waits_for_news_and_carries_it() {
     let (engine, feed) = spawn();
     obey(feed, engine.clone());
     let peer = PeerId(1);
+    let (addr, own_addr) = (Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::new(192, 0, 2, 1));
     let session = SessionInfo {
-        peer_addr: Ipv4Addr::new(192, 0, 2, 2).into(),
-        local_addr: Ipv4Addr::new(192, 0, 2, 1).into(),
-        peer_as: Asn(64512),
-        local_as: Asn(64512),
-        peer_router_id: Ipv4Addr::new(192, 0, 2, 2),
-        role: PeerRole::Ibgp,
         families: vec![Family::L2VPN_EVPN],
-        four_octet_as: true,
-        message_len_max: 4096,
         end_of_rib: vec![Family::L2VPN_EVPN],
-        forwarding_preserved: Vec::new(),
+        ..SessionInfo::new(
+            (addr.into(), own_addr.into()),
+            (Asn(64512), Asn(64512)),
+            addr,
+            PeerRole::Ibgp,
+        )
     };
     engine
         .input(Input::PeerUp {

@@ -100,17 +100,14 @@ impl Bench {
         let mut bench = Bench { engine, outputs: 0 };
         let families = vec![Family::L2VPN_EVPN, Family::IPV4_RTC];
         let session = SessionInfo {
-            peer_addr: [192, 0, 2, 9].into(),
-            local_addr: [192, 0, 2, 1].into(),
-            peer_as: Asn(64512),
-            local_as: Asn(64512),
-            peer_router_id: Ipv4Addr::new(192, 0, 2, 9),
-            role: PeerRole::Ibgp,
-            four_octet_as: true,
-            message_len_max: 4096,
             end_of_rib: families.clone(),
-            forwarding_preserved: Vec::new(),
             families,
+            ..SessionInfo::new(
+                ([192, 0, 2, 9].into(), [192, 0, 2, 1].into()),
+                (Asn(64512), Asn(64512)),
+                Ipv4Addr::new(192, 0, 2, 9),
+                PeerRole::Ibgp,
+            )
         };
         let session = Box::new(session);
         bench.input(Input::PeerUp {

@@ -248,17 +248,18 @@ fn count_messages(mut octets: &[u8]) -> usize {
 fn session(number: u32, family: Family) -> SessionInfo {
     let [_, _, high, low] = number.to_be_bytes();
     SessionInfo {
-        peer_addr: IpAddr::V4(Ipv4Addr::new(192, 0, high, low)),
-        local_addr: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100)),
-        peer_as: Asn(64512),
-        local_as: Asn(64512),
-        peer_router_id: Ipv4Addr::new(10, 1, high, low),
-        role: PeerRole::RouteReflectorClient,
         families: vec![family],
-        four_octet_as: true,
         message_len_max: MESSAGE_LEN_MAX,
         end_of_rib: vec![family],
-        forwarding_preserved: Vec::new(),
+        ..SessionInfo::new(
+            (
+                IpAddr::V4(Ipv4Addr::new(192, 0, high, low)),
+                IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100)),
+            ),
+            (Asn(64512), Asn(64512)),
+            Ipv4Addr::new(10, 1, high, low),
+            PeerRole::RouteReflectorClient,
+        )
     }
 }
 

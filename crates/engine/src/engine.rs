@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use bytes::Bytes;
 use chanter_intent::{IntentStore, Object, ObjectKey, Rejection, SourceId};
 use chanter_types::{Asn, Instant};
 
-use crate::gate::{Gates, PeerState};
+use crate::gate::{Gates, PeerBoard};
 use crate::program::Program;
 use crate::rib::{Rib, RibConfig};
 use crate::status::StatusBoard;
@@ -68,7 +69,7 @@ pub struct Engine {
     pub(crate) vpn: Vpn,
     pub(crate) program: Program,
     pub(crate) statuses: StatusBoard,
-    pub(crate) peers: BTreeMap<PeerId, PeerState>,
+    pub(crate) peers: PeerBoard,
     pub(crate) gates: Gates,
     /// Since when sources have declared what they do.
     pub(crate) said: BTreeMap<(ObjectKey, SourceId), Instant>,
@@ -101,7 +102,7 @@ impl Engine {
             vpn: Vpn::default(),
             program: Program::default(),
             statuses: StatusBoard::default(),
-            peers: BTreeMap::new(),
+            peers: PeerBoard::default(),
             gates,
             said: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -130,6 +131,9 @@ impl Engine {
             }
             Input::Updates { peer, batch } => self.handle_updates(peer, batch, now),
             Input::RouteRefresh { peer, family } => self.rib.route_refresh(peer, family),
+            Input::BeginOfRefresh { peer, family } => self.rib.begin_refresh(peer, family, now),
+            Input::EndOfRefresh { peer, family } => self.handle_end_of_refresh(peer, family),
+            Input::SetPolicy { peer, policy } => self.rib.set_policy(peer, policy),
             Input::Dataplane(reports) => self.handle_reports(reports, now),
         }
         self.settle(now);
@@ -150,8 +154,8 @@ impl Engine {
     pub fn handle_deadline(&mut self, now: Instant) {
         for (peer, paths) in self.rib.expire_stale(now) {
             self.report_stale(peer, paths, "the peer did not repeat them in time");
-            if self.peers.get(&peer).is_some_and(|peer| !peer.established) {
-                self.peers.remove(&peer);
+            if self.rib.session(peer).is_none() {
+                self.peers.remove(peer);
             }
         }
         self.settle(now);
@@ -160,6 +164,11 @@ impl Engine {
     /// Writes UPDATE messages for the peer, at most about `budget` octets; whether more is waiting.
     pub fn export(&mut self, peer: PeerId, budget: usize, out: &mut Vec<u8>) -> bool {
         self.rib.export(peer, budget, out)
+    }
+
+    /// As [`export`](Self::export): octets that several peers are sent are not copied for each.
+    pub fn export_octets(&mut self, peer: PeerId, budget: usize) -> (Bytes, bool) {
+        self.rib.export_octets(peer, budget)
     }
 
     /// Whether `source` could declare `object` and have it accepted. Changes nothing.

@@ -51,6 +51,85 @@ pub enum Event {
         /// Why.
         reason: &'static str,
     },
+    /// Paths of a peer that has not come back in time are long-lived stale: used where there is no
+    /// other (RFC 9494).
+    LongLived {
+        /// The peer.
+        peer: PeerId,
+        /// Its address.
+        addr: IpAddr,
+        /// The family.
+        family: Family,
+        /// How many.
+        paths: usize,
+    },
+    /// Nothing is taken from an eBGP peer, or given to it, since there is no policy (RFC 8212).
+    NoPolicy {
+        /// The peer.
+        peer: PeerId,
+        /// Its address.
+        addr: IpAddr,
+        /// "import", "export", or both.
+        missing: &'static str,
+    },
+    /// The import policy of a peer changed, and it cannot be asked for its routes again.
+    ClearNeeded {
+        /// The peer.
+        peer: PeerId,
+        /// Its address.
+        addr: IpAddr,
+    },
+    /// Routes of a peer are not taken; told again for the same reason only after some time.
+    RoutesRejected {
+        /// The peer.
+        peer: PeerId,
+        /// Its address.
+        addr: IpAddr,
+        /// The last of them.
+        route: String,
+        /// Why.
+        reason: String,
+        /// How many since it was told.
+        count: u64,
+    },
+    /// The number of routes of a peer is near its limit, or no longer.
+    PrefixCount {
+        /// The peer.
+        peer: PeerId,
+        /// Its address.
+        addr: IpAddr,
+        /// The family.
+        family: Family,
+        /// How many.
+        count: usize,
+        /// How many it may have.
+        limit: u32,
+        /// Whether it is near the limit, or beyond it.
+        is_high: bool,
+    },
+    /// A peer has sent more routes than it may; no more of them are taken.
+    PrefixLimit {
+        /// The peer.
+        peer: PeerId,
+        /// Its address.
+        addr: IpAddr,
+        /// The family.
+        family: Family,
+        /// How many it may have.
+        limit: u32,
+    },
+    /// A route cannot be sent to a peer: it fits into no message, or has no next hop that the session
+    /// can carry. Told again for the same peer only after some time.
+    NotSent {
+        /// The peer.
+        peer: PeerId,
+        /// Its address.
+        addr: IpAddr,
+        /// The last of them.
+        route: String,
+        /// How many since it was told.
+        count: u64,
+    },
     /// A source has said all that it wants.
     SourceSynced {
         /// The source.
@@ -116,6 +195,13 @@ impl fmt::Display for Event {
             } => {
                 write!(f, "{paths} stale paths of peer {addr} removed: {reason}")
             }
+            Event::LongLived { .. }
+            | Event::NoPolicy { .. }
+            | Event::ClearNeeded { .. }
+            | Event::RoutesRejected { .. }
+            | Event::PrefixCount { .. }
+            | Event::PrefixLimit { .. }
+            | Event::NotSent { .. } => self.fmt_routes(f),
             Event::SourceSynced { source } => write!(f, "source {source} has synced"),
             Event::SourceLost { source } => {
                 write!(
@@ -152,6 +238,79 @@ impl fmt::Display for Event {
                 write!(f, "{key} cannot be installed, trying again: {error}")
             }
             Event::Dataplane { key, error: None } => write!(f, "{key} is installed at last"),
+        }
+    }
+}
+
+impl Event {
+    /// What happened to the routes of a peer.
+    fn fmt_routes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::LongLived {
+                addr,
+                family,
+                paths,
+                ..
+            } => write!(
+                f,
+                "{paths} paths of {family} of peer {addr} are long-lived stale: used where there is no other"
+            ),
+            Event::NoPolicy { addr, missing, .. } => write!(
+                f,
+                "eBGP peer {addr} has no {missing} policy: no routes that way until there is one \
+                 (RFC 8212)"
+            ),
+            Event::ClearNeeded { addr, .. } => write!(
+                f,
+                "the new import policy of peer {addr} counts for what it sends from now on; it cannot \
+                 be asked for its routes again: clear the session"
+            ),
+            Event::RoutesRejected {
+                addr,
+                route,
+                reason,
+                count,
+                ..
+            } => write!(
+                f,
+                "{count} routes of peer {addr} not taken, {route} the last: {reason}"
+            ),
+            Event::PrefixCount {
+                addr,
+                family,
+                count,
+                limit,
+                is_high,
+                ..
+            } => {
+                let which = if *is_high {
+                    "near or above"
+                } else {
+                    "well below"
+                };
+                write!(
+                    f,
+                    "peer {addr} has {count} routes of {family}, {which} its limit of {limit}"
+                )
+            }
+            Event::PrefixLimit {
+                addr,
+                family,
+                limit,
+                ..
+            } => write!(
+                f,
+                "peer {addr} has sent more than {limit} routes of {family}: its session is closed"
+            ),
+            Event::NotSent {
+                addr, route, count, ..
+            } => write!(
+                f,
+                "{count} routes cannot be sent to peer {addr}, {route} the last: they fit into no \
+                 message of the session, or lack a next hop that it can carry"
+            ),
+            // All others have a text of their own.
+            _ => Ok(()),
         }
     }
 }

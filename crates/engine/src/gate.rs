@@ -54,20 +54,87 @@ impl PeerState {
     }
 }
 
+/// All peers, and how many of those that are established have said what. Thousands of sessions come
+/// up at about the same time, so nobody counts them anew at each input.
+#[derive(Debug, Default)]
+pub(crate) struct PeerBoard {
+    peers: BTreeMap<PeerId, PeerState>,
+    tally: Tally,
+}
+
+/// Established sessions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) established: usize,
+    complete: usize,
+    kept_word: usize,
+}
+
+impl Tally {
+    fn add(&mut self, peer: &PeerState) {
+        if peer.established {
+            self.established += 1;
+            self.complete += usize::from(peer.is_complete());
+            self.kept_word += usize::from(peer.has_kept_word());
+        }
+    }
+
+    fn take(&mut self, peer: &PeerState) {
+        if peer.established {
+            self.established -= 1;
+            self.complete -= usize::from(peer.is_complete());
+            self.kept_word -= usize::from(peer.has_kept_word());
+        }
+    }
+}
+
+impl PeerBoard {
+    pub(crate) fn get(&self, peer: PeerId) -> Option<&PeerState> {
+        self.peers.get(&peer)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerId, &PeerState)> {
+        self.peers.iter().map(|(id, peer)| (*id, peer))
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub(crate) fn insert(&mut self, id: PeerId, peer: PeerState) {
+        self.remove(id);
+        self.tally.add(&peer);
+        self.peers.insert(id, peer);
+    }
+
+    pub(crate) fn remove(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.remove(&id) {
+            self.tally.take(&peer);
+        }
+    }
+
+    /// Changes what is known of a peer.
+    pub(crate) fn update<T>(
+        &mut self,
+        id: PeerId,
+        change: impl FnOnce(&mut PeerState) -> T,
+    ) -> Option<T> {
+        let peer = self.peers.get_mut(&id)?;
+        self.tally.take(peer);
+        let result = change(peer);
+        self.tally.add(peer);
+        Some(result)
+    }
+}
+
 /// What the decision rests on.
-pub(crate) struct Circumstances<'a> {
+pub(crate) struct Circumstances {
     pub(crate) sources_synced: bool,
-    pub(crate) peers: &'a BTreeMap<PeerId, PeerState>,
+    pub(crate) peers: Tally,
     pub(crate) peers_expected: usize,
     /// Own endpoints of which the dataplane has not said whether they are in place.
     pub(crate) awaits_local_reports: bool,
     pub(crate) now: Instant,
-}
-
-impl Circumstances<'_> {
-    fn established(&self) -> impl Iterator<Item = &PeerState> {
-        self.peers.values().filter(|peer| peer.established)
-    }
 }
 
 /// The two gates.
@@ -102,15 +169,15 @@ impl Gates {
     }
 
     /// Whether pruning becomes allowed just now, and why. It never stops being allowed.
-    pub(crate) fn poll_prune(&mut self, c: &Circumstances<'_>) -> Option<&'static str> {
+    pub(crate) fn poll_prune(&mut self, c: &Circumstances) -> Option<&'static str> {
         // The grace is for peers only: as long as a source has not spoken, what it wants is unknown.
         if self.prune_allowed || !c.sources_synced {
             return None;
         }
-        let reason = if c.peers_expected == 0 && c.established().next().is_none() {
+        let reason = if c.peers_expected == 0 && c.peers.established == 0 {
             "all sources have synced"
-        } else if c.established().count() >= c.peers_expected.max(1)
-            && c.established().all(PeerState::is_complete)
+        } else if c.peers.established >= c.peers_expected.max(1)
+            && c.peers.complete == c.peers.established
         {
             "all sources have synced and all peers have sent End-of-RIB"
         } else if c.now >= self.deferral_ends {
@@ -123,7 +190,7 @@ impl Gates {
     }
 
     /// Whether End-of-RIB becomes free to be sent just now. It never stops being free.
-    pub(crate) fn poll_end_of_rib(&mut self, c: &Circumstances<'_>) -> bool {
+    pub(crate) fn poll_end_of_rib(&mut self, c: &Circumstances) -> bool {
         if !self.end_of_rib_held || !c.sources_synced {
             return false;
         }
@@ -137,11 +204,11 @@ impl Gates {
 
     /// A reflector passes on what its peers send: it is complete when they are. After a restart
     /// those that have not come back yet count too, as far as their number is known.
-    fn awaits_peers(&self, c: &Circumstances<'_>) -> bool {
+    fn awaits_peers(&self, c: &Circumstances) -> bool {
         let missing = match c.peers_expected {
             0 => self.restarting,
-            expected => self.restarting && c.established().count() < expected,
+            expected => self.restarting && c.peers.established < expected,
         };
-        missing || !c.established().all(PeerState::has_kept_word)
+        missing || c.peers.kept_word < c.peers.established
     }
 }

@@ -1,10 +1,12 @@
 //! What the engine is told, and what it says in return.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use chanter_bgp::{Family, UpdateBatch};
+use chanter_bgp::{BgpRole, Family, LongLivedFamily, UpdateBatch};
 use chanter_intent::{ObjectKey, SourceEvent, SourceId};
+use chanter_policy::PeerPolicy;
 use chanter_types::Asn;
 use serde::Serialize;
 
@@ -61,6 +63,27 @@ pub enum Input {
         /// The family.
         family: Family,
     },
+    /// The peer begins to repeat all its routes of a family (BoRR, RFC 7313 section 4).
+    BeginOfRefresh {
+        /// The peer.
+        peer: PeerId,
+        /// The family.
+        family: Family,
+    },
+    /// The peer has repeated all its routes of a family (EoRR, RFC 7313 section 4).
+    EndOfRefresh {
+        /// The peer.
+        peer: PeerId,
+        /// The family.
+        family: Family,
+    },
+    /// The policy of a peer changed while its session is up.
+    SetPolicy {
+        /// The peer.
+        peer: PeerId,
+        /// What holds from now on.
+        policy: Arc<PeerPolicy>,
+    },
     /// What the dataplane made of desired objects.
     Dataplane(Vec<Report>),
 }
@@ -104,6 +127,64 @@ pub struct SessionInfo {
     /// Families whose forwarding state the peer preserved over its restart (RFC 4724 section 3); in
     /// other families stale paths go at once.
     pub forwarding_preserved: Vec<Family>,
+    /// Whether the peer can be asked for its routes again (RFC 2918).
+    pub route_refresh: bool,
+    /// Whether both sides can ask for routes again, and mark where the answer begins and ends
+    /// (RFC 7313).
+    pub enhanced_refresh: bool,
+    /// Families in which the peer sends several paths of a destination (RFC 7911).
+    pub add_path_receive: Vec<Family>,
+    /// Families in which it takes several.
+    pub add_path_send: Vec<Family>,
+    /// How many paths of a destination it is sent at most in such a family; 0: all.
+    pub add_path_limit: u8,
+    /// Families of IPv4 destinations that may have an IPv6 next hop (RFC 8950).
+    pub extended_next_hop: Vec<Family>,
+    /// Our link-local address on the link of the session; it goes beside NEXT_HOP self (RFC 2545
+    /// section 3).
+    pub local_link_local: Option<Ipv6Addr>,
+    /// What we are to a peer in another AS (RFC 9234).
+    pub bgp_role: Option<BgpRole>,
+    /// The families whose routes are kept as long-lived stale, and for how long (RFC 9494); empty: the
+    /// peer does not have the capability.
+    pub long_lived: Vec<LongLivedFamily>,
+    /// What is taken from the peer and given to it.
+    pub policy: Arc<PeerPolicy>,
+}
+
+impl SessionInfo {
+    /// A session without any family, and without what has to be negotiated. `addrs` and `ases` are
+    /// the peer's, then ours.
+    pub fn new(
+        addrs: (IpAddr, IpAddr),
+        ases: (Asn, Asn),
+        peer_router_id: Ipv4Addr,
+        role: PeerRole,
+    ) -> Self {
+        Self {
+            peer_addr: addrs.0,
+            local_addr: addrs.1,
+            peer_as: ases.0,
+            local_as: ases.1,
+            peer_router_id,
+            role,
+            families: Vec::new(),
+            four_octet_as: true,
+            message_len_max: 4096,
+            end_of_rib: Vec::new(),
+            forwarding_preserved: Vec::new(),
+            route_refresh: true,
+            enhanced_refresh: false,
+            add_path_receive: Vec::new(),
+            add_path_send: Vec::new(),
+            add_path_limit: 0,
+            extended_next_hop: Vec::new(),
+            local_link_local: None,
+            bgp_role: None,
+            long_lived: Vec::new(),
+            policy: Arc::default(),
+        }
+    }
 }
 
 /// An output of [`Engine::poll_output`](crate::Engine::poll_output).
@@ -127,6 +208,39 @@ pub enum Output {
     },
     /// Something happened that an operator may want to see, once, in the log and in `watch`.
     Event(crate::Event),
+    /// The speaker is to do something with a session.
+    Order(PeerOrder),
+}
+
+/// What the engine wants of the speaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerOrder {
+    /// Ask the peer for its routes again (RFC 2918): they are judged in another way now.
+    Refresh {
+        /// The peer.
+        peer: PeerId,
+        /// The families.
+        families: Vec<Family>,
+    },
+    /// The peer has sent more routes than it may: close the session (Cease, Maximum Number of
+    /// Prefixes Reached, RFC 4486 section 3).
+    PrefixLimit {
+        /// The peer.
+        peer: PeerId,
+        /// The family.
+        family: Family,
+        /// How many routes it may have.
+        limit: u32,
+    },
+}
+
+impl PeerOrder {
+    /// The peer that it is about.
+    pub fn peer(&self) -> PeerId {
+        match self {
+            PeerOrder::Refresh { peer, .. } | PeerOrder::PrefixLimit { peer, .. } => *peer,
+        }
+    }
 }
 
 /// What became of a declared object.

@@ -28,4 +28,4 @@ mod why;
 
 pub use engine::{Engine, EngineConfig};
 pub use event::Event;
-pub use input::{Input, ObjectStatus, Output, PeerId, PeerRole, SessionInfo};
+pub use input::{Input, ObjectStatus, Output, PeerId, PeerOrder, PeerRole, SessionInfo};

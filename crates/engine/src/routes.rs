@@ -82,9 +82,15 @@ impl Engine {
         RoutePage { routes, next: None }
     }
 
+    /// One destination with its paths.
+    pub(crate) fn route(&self, nlri: &Nlri) -> Option<RouteView> {
+        let destination = self.rib.destination(self.rib.lookup(nlri)?);
+        Some(self.view_of(destination.nlri()?, &destination))
+    }
+
     /// Whether there is a peer to talk to.
     pub(crate) fn has_established(&self) -> bool {
-        self.peers.values().any(|peer| peer.established)
+        self.peers.tally().established > 0
     }
 
     /// The peers that are sent a destination, by address.
@@ -93,7 +99,7 @@ impl Engine {
             return Vec::new();
         };
         let established = self.peers.iter().filter(|(_, peer)| peer.established);
-        let told = established.filter(|(peer, _)| self.rib.is_advertised(**peer, at));
+        let told = established.filter(|(peer, _)| self.rib.is_advertised(*peer, at));
         told.map(|(_, peer)| peer.session.peer_addr).collect()
     }
 
@@ -104,9 +110,9 @@ impl Engine {
         };
         let established = self.peers.iter().filter(|(_, peer)| peer.established);
         established
-            .filter(|(peer, _)| !self.rib.is_advertised(**peer, at))
+            .filter(|(peer, _)| !self.rib.is_advertised(*peer, at))
             .map(|(peer, state)| {
-                let reason = match self.rib.exported(*peer, at) {
+                let reason = match self.rib.exported(peer, at) {
                     Ok(_) => "it is about to be sent".to_owned(),
                     Err(reason) => reason.to_string(),
                 };
@@ -173,7 +179,7 @@ impl Engine {
                     .filter(|vrf| !vrf.unusable.contains_key(nlri));
                 usable.map(|vrf| vrf.id.clone()).collect()
             }
-            Nlri::Ipv4(_) | Nlri::Ipv6(_) | Nlri::Rtc(_) => Vec::new(),
+            _ => Vec::new(),
         };
         let paths = destination
             .paths()

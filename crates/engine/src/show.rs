@@ -27,7 +27,7 @@ impl Engine {
         Summary {
             local_as: self.config.local_as,
             router_id: self.config.router_id,
-            peers_established: self.peers.values().filter(|peer| peer.established).count(),
+            peers_established: self.peers.tally().established,
             instances: self.vpn.len(),
             attachments: self.intent.attachment_count(),
             routes_local,
@@ -53,12 +53,17 @@ impl Engine {
     fn peer_view(&self, peer: PeerId) -> Option<PeerView> {
         let (session, established) = self.rib.session(peer)?;
         let wanted = self.rib.wanted_rts(peer);
+        let reasons = self.rib.rejected(peer).into_iter();
+        let reasons = reasons.map(|(reason, count)| (reason.to_string(), count));
+        let rules = self.rib.rejected_by_rule(peer).into_iter();
+        let rules = rules.map(|(rule, count)| (format!("rule {rule}"), count));
         Some(PeerView {
             peer,
             addr: session.peer_addr,
             role: session.role,
             established,
             families: self.rib.peer_families(peer),
+            rejected: reasons.chain(rules).collect(),
             wants_all: wanted.as_ref().is_some_and(|(_, all)| *all),
             wanted_rts: wanted.map(|(rts, _)| rts),
         })

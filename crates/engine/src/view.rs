@@ -68,6 +68,8 @@ pub struct PeerView {
     pub wanted_rts: Option<Vec<RouteTarget>>,
     /// Whether the peer asked for all routes by a default membership.
     pub wants_all: bool,
+    /// How many routes were not taken in this session, by reason, and by the rule of its import policy.
+    pub rejected: Vec<(String, u64)>,
 }
 
 /// What the engine knows of one family of a peer.
@@ -256,6 +258,10 @@ pub enum WhySubject {
 pub struct WhyReport {
     /// One part for each instance in which the address is known.
     pub instances: Vec<WhyInstance>,
+    /// Routes about it outside EVPN: the path in use, and why the others lost.
+    pub routes: Vec<WhyStep>,
+    /// Routes about it that were lately not taken, with peer and reason, a line each.
+    pub not_taken: Vec<String>,
 }
 
 /// The way of an address through one VPN instance.

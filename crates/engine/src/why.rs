@@ -1,6 +1,7 @@
 //! The way of an address through this node: who declared it, what came of that, which routes there
 //! are, which of them count, what is advertised, what the dataplane holds; and what lost, and why.
 
+mod plain;
 mod text;
 
 use std::collections::BTreeSet;
@@ -51,7 +52,7 @@ impl Engine {
             })
             .collect();
         if !instances.is_empty() {
-            return WhyReport { instances };
+            return self.report(query.subject, instances);
         }
         let known = self
             .vpn
@@ -69,7 +70,15 @@ impl Engine {
                 .unknown(&routes)
             })
             .collect();
-        WhyReport { instances }
+        self.report(query.subject, instances)
+    }
+
+    fn report(&self, subject: WhySubject, instances: Vec<WhyInstance>) -> WhyReport {
+        WhyReport {
+            instances,
+            routes: self.plain_routes(subject),
+            not_taken: self.not_taken(subject),
+        }
     }
 
     /// All destinations with the address.
@@ -106,7 +115,7 @@ impl Engine {
 fn evpn(nlri: &Nlri) -> Option<&EvpnNlri> {
     match nlri {
         Nlri::Evpn(nlri) => Some(nlri),
-        Nlri::Ipv4(_) | Nlri::Ipv6(_) | Nlri::Rtc(_) => None,
+        _ => None,
     }
 }
 

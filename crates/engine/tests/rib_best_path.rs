@@ -7,7 +7,7 @@ use chanter_engine::PeerRole::{Ebgp, Ibgp};
 use chanter_engine::rib::PathOrigin;
 use chanter_engine::{PeerId, PeerRole};
 use chanter_types::Asn;
-use rib_support::{Net, attributes, config, mac_ip, nlri, router_id};
+use rib_support::{Net, attributes, config, mac_ip, nlri, router_id, session};
 
 const FAMILIES: [Family; 2] = [Family::IPV4_UNICAST, Family::L2VPN_EVPN];
 
@@ -16,6 +16,15 @@ struct Case {
     winner: (PeerRole, Attributes),
     loser: (PeerRole, Attributes),
     reason: &'static str,
+}
+
+/// A peer, of this AS if it is an eBGP peer.
+fn up(net: &mut Net, number: u32, role: PeerRole, asn: u32) {
+    let mut session = session(number, role, &FAMILIES);
+    if role == Ebgp {
+        session.peer_as = Asn(asn);
+    }
+    net.up_as(number, session);
 }
 
 fn path(asns: &[u32]) -> AttributesBuilder {
@@ -149,8 +158,8 @@ fn each_step_decides_and_says_why() {
     {
         for order in [[1, 2], [2, 1]] {
             let mut net = Net::new(config(false));
-            net.up(1, loser.0, &FAMILIES);
-            net.up(2, winner.0, &FAMILIES);
+            up(&mut net, 1, loser.0, 65001);
+            up(&mut net, 2, winner.0, 65001);
             for number in order {
                 let (_, attributes) = if number == 1 { &loser } else { &winner };
                 net.send(PeerId(number), mac_ip(1, 1), attributes);
@@ -189,7 +198,7 @@ fn the_router_id_decides_and_then_the_peer_address() {
     let mut net = Net::new(config(false));
     let low = net.up(1, Ibgp, &FAMILIES);
     let high = net.up(2, Ibgp, &FAMILIES);
-    let mut twin = rib_support::session(3, Ibgp, &FAMILIES);
+    let mut twin = session(3, Ibgp, &FAMILIES);
     twin.peer_router_id = router_id(1);
     net.up_as(3, twin);
     for peer in [PeerId(3), high, low] {
@@ -269,8 +278,8 @@ fn med_does_not_depend_on_the_order_of_arrival() {
     ];
     for order in orders {
         let mut net = Net::new(config(false));
-        for number in 1..=3 {
-            net.up(number, Ebgp, &FAMILIES);
+        for (number, asn) in [(1, 65001), (2, 65002), (3, 65001)] {
+            up(&mut net, number, Ebgp, asn);
         }
         for place in order {
             let (number, attributes) = &paths[place];

@@ -4,10 +4,12 @@ mod rib_support;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use chanter_bgp::{ExtendedCommunity, Family, UpdateBatch};
 use chanter_engine::rib::{NotExported, RejectReason};
 use chanter_engine::{PeerId, PeerRole};
+use chanter_policy::PeerPolicy;
 use chanter_types::Asn;
 use proptest::prelude::*;
 use rib_support::{
@@ -37,7 +39,11 @@ fn split_horizon() {
     for (from, to, reason) in cases {
         let mut net = Net::new(config(false));
         let (source, target) = (net.up(1, from, IPV4), net.up(2, to, IPV4));
-        net.send(source, nlri("10.0.0.0/8"), &attributes().build());
+        let attributes = match from {
+            Ebgp => attributes().prepend(Asn(65001)),
+            Ibgp | Client => attributes(),
+        };
+        net.send(source, nlri("10.0.0.0/8"), &attributes.build());
         assert_eq!(
             net.drain(source).routes.len(),
             0,
@@ -150,7 +156,9 @@ fn well_known_communities_are_obeyed() {
     ] {
         let mut net = Net::new(config(false));
         let (inside, outside) = (net.up(1, Ibgp, IPV4), net.up(2, Ebgp, IPV4));
-        let set = attributes().communities(vec![community]).build();
+        let set = attributes()
+            .communities(vec![chanter_bgp::Community(community)])
+            .build();
         net.rib
             .originate(1, nlri("10.0.0.0/8"), Default::default(), &set, net.now);
         assert_eq!(
@@ -301,7 +309,9 @@ fn a_route_that_fits_no_message_is_withdrawn_instead() {
     net.send(
         a,
         nlri("10.0.0.0/8"),
-        &attributes().communities((1..1100).collect()).build(),
+        &attributes()
+            .communities((1..1100).map(chanter_bgp::Community).collect())
+            .build(),
     );
     net.send(a, nlri("10.1.0.0/16"), &attributes().build());
     let received = net.drain(b);
@@ -341,6 +351,70 @@ fn a_session_over_ipv6_keeps_the_next_hop_of_ipv4_routes() {
         next_hop("2001:db8:1::/48"),
         "2001:db8::1".parse::<IpAddr>().unwrap()
     );
+}
+
+/// More destinations go than are worth keeping in the hash table: those that stay are found, those that
+/// went are not, and come back as new ones.
+#[test]
+fn destinations_that_went_are_swept_out() {
+    let mut net = Net::new(config(false));
+    let (a, b) = (net.up(1, Client, EVPN), net.up(2, Client, EVPN));
+    let route = |number: u32| mac_ip((number % 250) as u8, (number / 250) as u8);
+    let set = attributes().build();
+    for round in 0..3 {
+        (0..5000).for_each(|number| net.send(a, route(number), &set));
+        assert_eq!(net.drain(b).routes.len(), 5000, "round {round}");
+        for number in (0..5000).filter(|number| number % 5 != 0) {
+            net.withdraw(a, route(number));
+        }
+        let left: BTreeSet<String> = net.drain(b).nlri().into_iter().collect();
+        let expected = (0..5000).filter(|number| number % 5 == 0);
+        let expected: BTreeSet<String> = expected.map(|number| route(number).to_string()).collect();
+        assert_eq!(left, expected, "round {round}");
+        for number in 0..5000 {
+            let found = net.rib.lookup(&route(number)).is_some();
+            assert_eq!(found, number % 5 == 0, "{number}");
+        }
+    }
+    (0..5000).for_each(|number| net.withdraw(a, route(number)));
+    assert!(net.drain(b).routes.is_empty());
+    while net.rib.poll_changed().is_some() {}
+    assert!(net.rib.is_empty());
+}
+
+/// What policy says counts for members of an update group alike, and a changed policy at once.
+#[test]
+fn export_policy_counts_and_can_change() {
+    let mut net = Net::new(config(false));
+    let source = net.up(1, Client, IPV4);
+    let others = [net.up(2, Client, IPV4), net.up(3, Client, IPV4)];
+    let mut stranger = rib_support::session(4, Ebgp, IPV4);
+    stranger.policy = Arc::new(PeerPolicy {
+        require_policy: true,
+        ..PeerPolicy::default()
+    });
+    net.up_as(4, stranger);
+    net.send(source, nlri("10.0.0.0/8"), &attributes().build());
+    let marked = |net: &mut Net, peer| {
+        let routes = &net.drain(peer).routes;
+        routes[&nlri("10.0.0.0/8")].1.communities().count()
+    };
+    assert_eq!(others.map(|peer| marked(&mut net, peer)), [0, 0]);
+    assert!(net.drain(PeerId(4)).routes.is_empty(), "RFC 8212");
+    let leaving = PeerPolicy {
+        graceful_shutdown: true,
+        ..PeerPolicy::default()
+    };
+    net.rib.set_policy(others[0], Arc::new(leaving));
+    assert_eq!(
+        others.map(|peer| marked(&mut net, peer)),
+        [1, 0],
+        "RFC 8326"
+    );
+    net.rib.set_policy(others[0], Arc::default());
+    assert_eq!(others.map(|peer| marked(&mut net, peer)), [0, 0]);
+    net.rib.set_policy(PeerId(4), Arc::default());
+    assert_eq!(net.drain(PeerId(4)).routes.len(), 1);
 }
 
 proptest! {

@@ -47,6 +47,17 @@ enum Step {
         peer: usize,
         family: usize,
     },
+    /// The peer begins, or ends, to send all its routes of a family again.
+    PeerRefresh {
+        peer: usize,
+        family: usize,
+        begins: bool,
+    },
+    /// Another import policy of a peer.
+    Policy {
+        peer: usize,
+        which: u8,
+    },
     Expire,
     Pull {
         peer: usize,
@@ -56,6 +67,10 @@ enum Step {
         peer: usize,
     },
     Import,
+    /// How far peers that are sent the same may be behind one another from now on.
+    Slack {
+        octets: usize,
+    },
 }
 
 fn set_spec() -> impl Strategy<Value = SetSpec> {
@@ -94,10 +109,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (peer.clone(), any::<bool>()).prop_map(|(peer, retain)| Step::Down { peer, retain }),
         1 => (peer.clone(), 0..4_usize).prop_map(|(peer, family)| Step::EndOfRib { peer, family }),
         1 => (peer.clone(), 0..4_usize).prop_map(|(peer, family)| Step::Refresh { peer, family }),
+        2 => (peer.clone(), 0..4_usize, any::<bool>())
+            .prop_map(|(peer, family, begins)| Step::PeerRefresh { peer, family, begins }),
+        1 => (peer.clone(), 0..3_u8).prop_map(|(peer, which)| Step::Policy { peer, which }),
         1 => Just(Step::Expire),
         4 => (peer.clone(), 1..600_usize).prop_map(|(peer, budget)| Step::Pull { peer, budget }),
         4 => peer.prop_map(|peer| Step::Drain { peer }),
         2 => Just(Step::Import),
+        1 => prop_oneof![Just(0), 1..2000_usize, Just(1 << 20)]
+            .prop_map(|octets| Step::Slack { octets }),
     ]
 }
 
@@ -124,12 +144,19 @@ fn run(harness: &mut Harness, step: &Step) {
         Step::Down { peer, retain } => harness.down(*peer, *retain),
         Step::EndOfRib { peer, family } => harness.end_of_rib(*peer, *family),
         Step::Refresh { peer, family } => harness.refresh(*peer, *family),
+        Step::PeerRefresh {
+            peer,
+            family,
+            begins,
+        } => harness.peer_refresh(*peer, *family, *begins),
+        Step::Policy { peer, which } => harness.set_policy(*peer, *which),
         Step::Expire => harness.expire(),
         Step::Pull { peer, budget } => {
             harness.pull(*peer, *budget);
         }
         Step::Drain { peer } => harness.drain_and_compare(*peer),
         Step::Import => harness.import_and_compare(),
+        Step::Slack { octets } => harness.net.rib.set_group_slack(*octets),
     }
 }
 

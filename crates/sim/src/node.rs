@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chanter_bgp::{CodecContext, Family, UpdateBatch, decode_update};
 use chanter_engine::desired::{DataplaneError, DesiredChange, DesiredKey, DesiredValue, Report};
-use chanter_engine::{Engine, EngineConfig, Input, Output, PeerId, PeerRole, SessionInfo};
+use chanter_engine::{
+    Engine, EngineConfig, Input, Output, PeerId, PeerOrder, PeerRole, SessionInfo,
+};
 use chanter_intent::{Object, SourceEvent, SourceId};
+use chanter_policy::PeerPolicy;
 use chanter_types::{Asn, Instant};
 
 /// The AS of the site.
@@ -31,7 +35,7 @@ impl NodeId {
         Ipv4Addr::new(192, 0, 2, self.0 as u8 + 1)
     }
 
-    fn peer(self) -> PeerId {
+    pub(crate) fn peer(self) -> PeerId {
         PeerId(self.0 as u32)
     }
 }
@@ -65,6 +69,10 @@ pub struct Node {
     pub declared: Vec<Object>,
     /// UPDATE messages on their way to each peer.
     pub(crate) outgoing: BTreeMap<NodeId, VecDeque<Vec<u8>>>,
+    /// The policy for each peer that does not have the default one.
+    policies: BTreeMap<NodeId, Arc<PeerPolicy>>,
+    /// Peers to be asked for their routes again.
+    pub(crate) refreshes: Vec<(PeerId, Vec<Family>)>,
 }
 
 impl Node {
@@ -82,6 +90,8 @@ impl Node {
             reports: VecDeque::new(),
             declared: Vec::new(),
             outgoing: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            refreshes: Vec::new(),
         };
         node.declare_all(now);
         node
@@ -98,6 +108,7 @@ impl Node {
         self.undone.clear();
         self.reports.clear();
         self.outgoing.clear();
+        self.refreshes.clear();
         self.declare_all(now);
     }
 
@@ -130,17 +141,16 @@ impl Node {
             PeerRole::Ibgp
         };
         let session = SessionInfo {
-            peer_addr: peer.addr().into(),
-            local_addr: self.id.addr().into(),
-            peer_as: SITE_AS,
-            local_as: SITE_AS,
-            peer_router_id: peer.addr(),
-            role,
             families: FAMILIES.to_vec(),
-            four_octet_as: true,
-            message_len_max: 4096,
             end_of_rib: FAMILIES.to_vec(),
             forwarding_preserved: FAMILIES.to_vec(),
+            policy: self.policies.get(&peer).cloned().unwrap_or_default(),
+            ..SessionInfo::new(
+                (peer.addr().into(), self.id.addr().into()),
+                (SITE_AS, SITE_AS),
+                peer.addr(),
+                role,
+            )
         };
         self.engine.handle(
             Input::PeerUp {
@@ -149,6 +159,25 @@ impl Node {
             },
             now,
         );
+        self.settle(now);
+    }
+
+    /// Another policy holds for what `peer` sends from now on.
+    pub(crate) fn set_policy(&mut self, peer: NodeId, policy: PeerPolicy, now: Instant) {
+        let policy = Arc::new(policy);
+        self.policies.insert(peer, policy.clone());
+        let peer = peer.peer();
+        self.engine.handle(Input::SetPolicy { peer, policy }, now);
+        self.settle(now);
+    }
+
+    /// The peer wants the routes of the families again.
+    pub(crate) fn refresh(&mut self, peer: NodeId, families: Vec<Family>, now: Instant) {
+        let peer = peer.peer();
+        for family in families {
+            self.engine
+                .handle(Input::RouteRefresh { peer, family }, now);
+        }
         self.settle(now);
     }
 
@@ -172,6 +201,7 @@ impl Node {
             families: FAMILIES.into_iter().collect(),
             ebgp: false,
             message_len_max: 4096,
+            ..CodecContext::default()
         };
         let mut batch = UpdateBatch::default();
         let mut faults = Vec::new();
@@ -218,7 +248,13 @@ impl Node {
                     self.dataplane
                         .retain(|key, _| self.desired.contains_key(key));
                 }
-                Output::ExportReady(_) | Output::Status { .. } | Output::Event(_) => {}
+                Output::Order(PeerOrder::Refresh { peer, families }) => {
+                    self.refreshes.push((peer, families));
+                }
+                Output::ExportReady(_)
+                | Output::Status { .. }
+                | Output::Event(_)
+                | Output::Order(PeerOrder::PrefixLimit { .. }) => {}
             }
         }
         let peers: Vec<NodeId> = self.outgoing.keys().copied().collect();

@@ -1,9 +1,11 @@
 //! Many processes, the links between them, and what the seed does to them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chanter_intent::{Object, ObjectKey, SourceEvent};
+use chanter_policy::{PeerPolicy, Policy};
 use chanter_types::Instant;
 
 use crate::node::{Health, Node, NodeId};
@@ -42,6 +44,8 @@ pub struct Site {
     places: BTreeMap<usize, NodeId>,
     /// Endpoints that are elsewhere by now, and still attached to the node which they left.
     ghosts: BTreeSet<(NodeId, usize)>,
+    /// Sessions of which the node takes nothing.
+    rejecting: BTreeSet<Session>,
     /// The route targets of each instance.
     targets: Vec<Targets>,
     /// What was done, for the message of a failure.
@@ -77,6 +81,7 @@ impl Site {
             sessions: BTreeSet::new(),
             places: BTreeMap::new(),
             ghosts: BTreeSet::new(),
+            rejecting: BTreeSet::new(),
             targets,
             history: Vec::new(),
         };
@@ -135,7 +140,8 @@ impl Site {
             80..88 => self.connect(session),
             88..91 => self.kill(node),
             91 => self.kill(session.1),
-            92..94 => self.set_health(node, Health::Failing),
+            92 => self.set_policy(session, true),
+            93 => self.set_health(node, Health::Failing),
             94..96 => self.set_health(node, Health::Slow),
             96..98 => self.set_health(node, Health::Well),
             _ => {
@@ -145,8 +151,35 @@ impl Site {
         }
     }
 
+    /// A node takes nothing, or everything, from a reflector from now on.
+    fn set_policy(&mut self, (node, reflector): Session, rejects: bool) {
+        let is_new = if rejects {
+            self.rejecting.insert((node, reflector))
+        } else {
+            self.rejecting.remove(&(node, reflector))
+        };
+        if !is_new {
+            return;
+        }
+        let what = if rejects { "rejects" } else { "accepts" };
+        self.log(format!("node {} {what} what {} sends", node.0, reflector.0));
+        let import = Policy::new("simulation", Vec::new()).accept_rest(!rejects);
+        let policy = PeerPolicy {
+            import: Some(Arc::new(import)),
+            ..PeerPolicy::default()
+        };
+        self.processes[node.0].set_policy(reflector, policy, self.now);
+        for (peer, families) in std::mem::take(&mut self.processes[node.0].refreshes) {
+            assert_eq!(peer, reflector.peer());
+            self.processes[reflector.0].refresh(node, families, self.now);
+        }
+    }
+
     /// Lets everything that is under way arrive, with all sessions up.
     pub fn quiesce(&mut self) {
+        for session in self.rejecting.clone() {
+            self.set_policy(session, false);
+        }
         for (node, endpoint) in std::mem::take(&mut self.ghosts) {
             self.detach_from(node, endpoint);
         }

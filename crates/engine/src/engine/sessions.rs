@@ -31,15 +31,15 @@ impl Engine {
         now: Instant,
     ) {
         let stale = self.rib.peer_down(peer, retain, now + restart_time, now);
-        let Some(state) = self.peers.get_mut(&peer) else {
-            return;
-        };
-        let addr = state.session.peer_addr;
-        if std::mem::replace(&mut state.established, false) {
+        let ended = self.peers.update(peer, |state| {
+            let was_established = std::mem::replace(&mut state.established, false);
+            was_established.then_some(state.session.peer_addr)
+        });
+        if let Some(addr) = ended.flatten() {
             self.events.push(Event::PeerDown { peer, addr, stale });
         }
         if stale == 0 {
-            self.peers.remove(&peer);
+            self.peers.remove(peer);
         }
     }
 
@@ -49,19 +49,30 @@ impl Engine {
             stale_removed,
         } in self.rib.apply(peer, batch, now)
         {
-            let Some(state) = self.peers.get_mut(&peer) else {
+            let marked = self.peers.update(peer, |state| {
+                state.mark(family);
+                state.session.peer_addr
+            });
+            let Some(addr) = marked else {
                 continue;
             };
-            state.mark(family);
-            let addr = state.session.peer_addr;
             self.events.push(Event::EndOfRib { peer, addr, family });
             self.report_stale(peer, stale_removed, "the peer did not repeat them");
         }
     }
 
+    pub(super) fn handle_end_of_refresh(&mut self, peer: PeerId, family: Family) {
+        let removed = self.rib.end_refresh(peer, family);
+        self.report_stale(
+            peer,
+            removed,
+            "the peer sent all its routes again without them",
+        );
+    }
+
     pub(super) fn report_stale(&mut self, peer: PeerId, paths: usize, reason: &'static str) {
         if paths > 0
-            && let Some(state) = self.peers.get(&peer)
+            && let Some(state) = self.peers.get(peer)
         {
             let addr = state.session.peer_addr;
             self.events.push(Event::StaleRemoved {

@@ -148,6 +148,9 @@ impl Engine {
         }
         self.emit_statuses();
         self.open_gates(now);
+        while let Some(notice) = self.rib.poll_notice() {
+            self.outputs.push_back(notice);
+        }
         while let Some(peer) = self.rib.poll_export_ready() {
             self.outputs.push_back(Output::ExportReady(peer));
         }
@@ -221,7 +224,7 @@ impl Engine {
     fn open_gates(&mut self, now: Instant) {
         let circumstances = Circumstances {
             sources_synced: self.intent.all_synced(),
-            peers: &self.peers,
+            peers: self.peers.tally(),
             peers_expected: self.config.peers_expected,
             awaits_local_reports: self.program.awaits_local_reports(),
             now,

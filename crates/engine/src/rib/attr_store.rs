@@ -1,6 +1,6 @@
 //! The attribute sets of one table, each once however many paths have it.
 
-use chanter_bgp::Attributes;
+use chanter_bgp::{Attributes, Community};
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
@@ -8,9 +8,12 @@ use super::chunked::{Slab, Slot};
 
 /// NO_EXPORT, NO_ADVERTISE, NO_EXPORT_SUBCONFED (RFC 1997). We are in no confederation, for which the
 /// third means what the first does.
-const NO_EXPORT: u32 = 0xffff_ff01;
-const NO_ADVERTISE: u32 = 0xffff_ff02;
-const NO_EXPORT_SUBCONFED: u32 = 0xffff_ff03;
+const NO_EXPORT: Community = Community::NO_EXPORT;
+const NO_ADVERTISE: Community = Community::NO_ADVERTISE;
+const NO_EXPORT_SUBCONFED: Community = Community::NO_EXPORT_SUBCONFED;
+/// LLGR_STALE and NO_LLGR (RFC 9494 section 4.1).
+pub(super) const LLGR_STALE: Community = Community::LLGR_STALE;
+const NO_LLGR: Community = Community::NO_LLGR;
 
 /// An attribute set in store.
 #[derive(Debug)]
@@ -26,6 +29,10 @@ pub(super) struct AttrSet {
     pub(super) no_advertise: bool,
     /// Whether it must not leave the AS.
     pub(super) no_export: bool,
+    /// Whether its paths are long-lived stale, and so the last to be chosen (RFC 9494 section 4.3).
+    pub(super) llgr_stale: bool,
+    /// Whether its paths must not become long-lived stale.
+    pub(super) no_llgr: bool,
     /// Whether it has a MULTI_EXIT_DISC other than 0, the value that none counts as.
     has_med: bool,
 }
@@ -39,6 +46,8 @@ impl Slot for AttrSet {
             rts: SmallVec::new(),
             no_advertise: false,
             no_export: false,
+            llgr_stale: false,
+            no_llgr: false,
             has_med: false,
         }
     }
@@ -50,13 +59,15 @@ impl Slot for AttrSet {
 
 impl AttrSet {
     fn new(attributes: Attributes, serial: u64) -> Self {
-        let has = |wanted: &[u32]| attributes.communities().any(|one| wanted.contains(&one));
+        let has = |wanted: &[Community]| attributes.communities().any(|one| wanted.contains(&one));
         AttrSet {
             holders: 0,
             serial,
             rts: SmallVec::new(),
             no_advertise: has(&[NO_ADVERTISE]),
             no_export: has(&[NO_EXPORT, NO_EXPORT_SUBCONFED]),
+            llgr_stale: has(&[LLGR_STALE]),
+            no_llgr: has(&[NO_LLGR]),
             has_med: attributes.med().unwrap_or(0) != 0,
             attributes: Some(attributes),
         }

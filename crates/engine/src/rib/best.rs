@@ -7,7 +7,12 @@
 //!
 //! MULTI_EXIT_DISC is compared among the paths from one neighbouring AS that are left at its step, not
 //! path by path, so that the result does not depend on the order in which paths came. Stale paths
-//! (RFC 4724 section 4.2) lose nothing: forwarding must not tell them from others.
+//! (RFC 4724 section 4.2) lose nothing: forwarding must not tell them from others. Long-lived stale
+//! ones (RFC 9494 section 4.3) lose against all others. AIGP does not count: it is of use only
+//! together with the IGP cost to the next hop (RFC 7311 section 4).
+//!
+//! An import policy may set LOCAL_PREF on what another AS sends; what that AS says of it itself is not
+//! taken (RFC 4271 section 5.1.5).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,6 +27,8 @@ use super::peers::{Peers, Source};
 /// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LossReason {
+    /// It is long-lived stale, the best path is not (RFC 9494 section 4.3).
+    LongLivedStale,
     /// The best path's MAC address must not move (RFC 7432 section 15.2).
     NotSticky,
     /// MAC mobility sequence number (RFC 7432 section 15).
@@ -86,6 +93,13 @@ pub enum LossReason {
         /// Of the best path's peer.
         best: IpAddr,
     },
+    /// Path identifier, where one peer sent both (RFC 7911).
+    PathId {
+        /// Of this path.
+        own: u32,
+        /// Of the best path.
+        best: u32,
+    },
     /// All is equal, both paths originate at this node: number of the VPN instance.
     InstanceNumber {
         /// Of this path.
@@ -98,6 +112,9 @@ pub enum LossReason {
 impl fmt::Display for LossReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            LossReason::LongLivedStale => {
+                f.write_str("it is long-lived stale, which the best path is not")
+            }
             LossReason::NotSticky => f.write_str("the MAC address of the best path is sticky"),
             LossReason::MacSequence { own, best } => {
                 write!(f, "MAC mobility sequence {own} is lower than {best}")
@@ -142,6 +159,9 @@ impl fmt::Display for LossReason {
             LossReason::PeerAddress { own, best } => {
                 write!(f, "peer address {own} is higher than {best}")
             }
+            LossReason::PathId { own, best } => {
+                write!(f, "path id {own} is higher than {best}")
+            }
             LossReason::InstanceNumber { own, best } => {
                 write!(f, "instance number {own} is higher than {best}")
             }
@@ -154,10 +174,14 @@ impl fmt::Display for LossReason {
 pub(super) struct Candidate<'a> {
     pub(super) attributes: &'a Attributes,
     pub(super) source: Source,
+    pub(super) path_id: u32,
+    /// LLGR_STALE (RFC 9494).
+    pub(super) is_last_resort: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
+    LongLivedStale,
     Sticky,
     MacSequence,
     LocalPref,
@@ -169,10 +193,12 @@ enum Step {
     RouterId,
     ClusterListLength,
     PeerAddress,
+    PathId,
     Number,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 14] = [
+    Step::LongLivedStale,
     Step::Sticky,
     Step::MacSequence,
     Step::LocalPref,
@@ -184,6 +210,7 @@ const STEPS: [Step; 12] = [
     Step::RouterId,
     Step::ClusterListLength,
     Step::PeerAddress,
+    Step::PathId,
     Step::Number,
 ];
 
@@ -274,17 +301,19 @@ impl Selection<'_> {
     }
 
     fn steps(self) -> impl Iterator<Item = Step> {
-        let skipped = if self.mobility { 0 } else { 2 };
-        STEPS.into_iter().skip(skipped)
+        let is_skipped =
+            move |step: &Step| !self.mobility && matches!(step, Step::Sticky | Step::MacSequence);
+        STEPS.into_iter().filter(move |step| !is_skipped(step))
     }
 
     /// Lower is better.
     fn rank(self, step: Step, candidate: &Candidate<'_>) -> u128 {
         let attributes = candidate.attributes;
         match step {
+            Step::LongLivedStale => u128::from(candidate.is_last_resort),
             Step::Sticky => u128::from(!mac_mobility(attributes).0),
             Step::MacSequence => u128::from(u32::MAX - mac_mobility(attributes).1),
-            Step::LocalPref => u128::from(u32::MAX - self.local_pref(candidate)),
+            Step::LocalPref => u128::from(u32::MAX - local_pref(candidate)),
             Step::Local => u128::from(!candidate.source.is_local()),
             Step::AsPathLength => u128::from(attributes.as_path_len()),
             Step::Origin => u128::from(attributes.origin().code()),
@@ -298,6 +327,7 @@ impl Selection<'_> {
                 Some(IpAddr::V6(addr)) => addr.to_bits(),
                 None => 0,
             },
+            Step::PathId => u128::from(candidate.path_id),
             Step::Number => u128::from(candidate.source.number()),
         }
     }
@@ -325,14 +355,15 @@ impl Selection<'_> {
             u32::try_from(candidate.attributes.cluster_list().count()).unwrap_or(u32::MAX)
         };
         Some(match step {
+            Step::LongLivedStale => LossReason::LongLivedStale,
             Step::Sticky => LossReason::NotSticky,
             Step::MacSequence => LossReason::MacSequence {
                 own: mac_mobility(own.attributes).1,
                 best: mac_mobility(best.attributes).1,
             },
             Step::LocalPref => LossReason::LocalPref {
-                own: self.local_pref(own),
-                best: self.local_pref(best),
+                own: local_pref(own),
+                best: local_pref(best),
             },
             Step::Local => LossReason::NotLocal,
             Step::AsPathLength => LossReason::AsPathLength {
@@ -357,23 +388,15 @@ impl Selection<'_> {
                 own: self.peers.addr(own.source)?,
                 best: self.peers.addr(best.source)?,
             },
+            Step::PathId => LossReason::PathId {
+                own: own.path_id,
+                best: best.path_id,
+            },
             Step::Number => LossReason::InstanceNumber {
                 own: own.source.number(),
                 best: best.source.number(),
             },
         })
-    }
-
-    /// LOCAL_PREF does not count from another AS (RFC 4271 section 5.1.5); without it, 100.
-    fn local_pref(self, candidate: &Candidate<'_>) -> u32 {
-        if self.is_external(candidate) {
-            super::LOCAL_PREF_DEFAULT
-        } else {
-            candidate
-                .attributes
-                .local_pref()
-                .unwrap_or(super::LOCAL_PREF_DEFAULT)
-        }
     }
 
     fn is_external(self, candidate: &Candidate<'_>) -> bool {
@@ -388,6 +411,12 @@ impl Selection<'_> {
             .originator_id()
             .unwrap_or_else(|| self.peers.router_id(candidate.source))
     }
+}
+
+/// The degree of preference (RFC 4271 section 9.1.1).
+fn local_pref(candidate: &Candidate<'_>) -> u32 {
+    let own = candidate.attributes.local_pref();
+    own.unwrap_or(super::LOCAL_PREF_DEFAULT)
 }
 
 /// Whether a MAC address must not move, and how often it has moved (RFC 7432 section 15: without the

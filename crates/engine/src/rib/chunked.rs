@@ -130,10 +130,16 @@ impl<T: Slot> Slab<T> {
         let item = std::mem::replace(&mut self.items[index], T::vacant(self.free));
         self.free = index;
         if self.used == 0 {
-            self.items.truncate(0);
-            self.free = NONE;
+            self.clear();
         }
         item
+    }
+
+    /// Empties all places, and gives the memory back.
+    pub(super) fn clear(&mut self) {
+        self.items.truncate(0);
+        self.free = NONE;
+        self.used = 0;
     }
 
     /// The node, unless the place is vacant or was never used.

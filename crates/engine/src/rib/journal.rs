@@ -39,6 +39,18 @@ impl Journal {
             .filter(|index| *index != NONE)
     }
 
+    /// The next destination from `cursor` on, which goes behind it.
+    pub(super) fn next(&self, cursor: &mut u32) -> Option<u32> {
+        while *cursor < self.end() {
+            let entry = self.get(*cursor);
+            *cursor += 1;
+            if entry.is_some() {
+                return entry;
+            }
+        }
+        None
+    }
+
     /// Appends a destination, which must stand nowhere else, and returns its position.
     pub(super) fn push(&mut self, index: u32) -> u32 {
         self.entries.push(index)

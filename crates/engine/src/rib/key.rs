@@ -4,7 +4,10 @@
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use chanter_bgp::{EvpnNlri, Family, InclusiveMulticast, MacIp, Nlri, PathData, RtMembership};
+use chanter_bgp::{
+    EvpnNlri, Family, FlowSpecNlri, InclusiveMulticast, MacIp, Nlri, PathData, RtMembership,
+    Vpnv4Prefix, Vpnv6Prefix,
+};
 use chanter_types::{Esi, EthernetTag, Ipv4Prefix, Ipv6Prefix, MacAddr, RouteDistinguisher};
 use rustc_hash::FxHasher;
 
@@ -96,13 +99,88 @@ impl Key for Ipv6Prefix {
     }
 }
 
-/// [`PathData`] of an EVPN route in 17 octets in place of 24.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The label of a VPN route.
+pub(super) type LabelData = [u8; 3];
+
+fn unpack_label_data(label: LabelData) -> PathData {
+    PathData::with_label(unpack_label(label))
+}
+
+impl Key for Vpnv4Prefix {
+    type Data = LabelData;
+    const FAMILY: Family = Family::IPV4_VPN;
+    const NLRI_LEN: usize = 15;
+    const BY_ROUTE_TARGET: bool = true;
+    const SELECTED_PER_PEER: bool = false;
+
+    fn vacant() -> Self {
+        Vpnv4Prefix {
+            rd: RouteDistinguisher([0; 8]),
+            prefix: Ipv4Prefix::host(Ipv4Addr::UNSPECIFIED),
+        }
+    }
+    fn to_nlri(&self) -> Nlri {
+        Nlri::Vpn4(*self)
+    }
+    fn pack(data: PathData) -> LabelData {
+        pack_label(data.label)
+    }
+    fn unpack(label: LabelData) -> PathData {
+        unpack_label_data(label)
+    }
+    fn concerns(&self, ip: IpAddr) -> bool {
+        self.prefix.concerns(ip)
+    }
+}
+
+impl Key for Vpnv6Prefix {
+    type Data = LabelData;
+    const FAMILY: Family = Family::IPV6_VPN;
+    const NLRI_LEN: usize = 27;
+    const BY_ROUTE_TARGET: bool = true;
+    const SELECTED_PER_PEER: bool = false;
+
+    fn vacant() -> Self {
+        Vpnv6Prefix {
+            rd: RouteDistinguisher([0; 8]),
+            prefix: Ipv6Prefix::host(Ipv6Addr::UNSPECIFIED),
+        }
+    }
+    fn to_nlri(&self) -> Nlri {
+        Nlri::Vpn6(*self)
+    }
+    fn pack(data: PathData) -> LabelData {
+        pack_label(data.label)
+    }
+    fn unpack(label: LabelData) -> PathData {
+        unpack_label_data(label)
+    }
+    fn concerns(&self, ip: IpAddr) -> bool {
+        self.prefix.concerns(ip)
+    }
+}
+
+/// [`PathData`] of an EVPN route in 19 octets. Only an IP prefix route has a gateway, and then
+/// neither a segment nor a second label (RFC 9136 section 3.1), so they share room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EvpnData {
-    label: [u8; 3],
-    label2: [u8; 3],
-    has_label2: bool,
-    esi: Esi,
+    label: LabelData,
+    /// An IPv6 gateway; or [`EvpnData::NO_GATEWAY6`], with which no unicast address begins, what
+    /// follows, and that.
+    room: [u8; 16],
+}
+
+impl EvpnData {
+    const NO_GATEWAY6: u8 = 0xff;
+    const SEGMENT: u8 = 0;
+    const SEGMENT_AND_LABEL: u8 = 1;
+    const GATEWAY4: u8 = 2;
+}
+
+impl Default for EvpnData {
+    fn default() -> Self {
+        EvpnNlri::pack(PathData::default())
+    }
 }
 
 fn pack_label(label: u32) -> [u8; 3] {
@@ -132,19 +210,42 @@ impl Key for EvpnNlri {
         Nlri::Evpn(self.clone())
     }
     fn pack(data: PathData) -> EvpnData {
+        let mut room = [0; 16];
+        match data.gateway {
+            Some(IpAddr::V6(gateway)) if !gateway.is_multicast() => room = gateway.octets(),
+            Some(IpAddr::V4(gateway)) => {
+                room[..2].copy_from_slice(&[EvpnData::NO_GATEWAY6, EvpnData::GATEWAY4]);
+                room[2..6].copy_from_slice(&gateway.octets());
+            }
+            _ => {
+                let kind = match data.label2 {
+                    Some(_) => EvpnData::SEGMENT_AND_LABEL,
+                    None => EvpnData::SEGMENT,
+                };
+                room[..2].copy_from_slice(&[EvpnData::NO_GATEWAY6, kind]);
+                room[2..12].copy_from_slice(&data.esi.0);
+                room[12..15].copy_from_slice(&pack_label(data.label2.unwrap_or(0)));
+            }
+        }
         EvpnData {
             label: pack_label(data.label),
-            label2: pack_label(data.label2.unwrap_or(0)),
-            has_label2: data.label2.is_some(),
-            esi: data.esi,
+            room,
         }
     }
     fn unpack(data: EvpnData) -> PathData {
-        PathData {
-            label: unpack_label(data.label),
-            label2: data.has_label2.then(|| unpack_label(data.label2)),
-            esi: data.esi,
+        let mut out = PathData::with_label(unpack_label(data.label));
+        match data.room {
+            [EvpnData::NO_GATEWAY6, EvpnData::GATEWAY4, a, b, c, d, ..] => {
+                out.gateway = Some(Ipv4Addr::new(a, b, c, d).into());
+            }
+            [EvpnData::NO_GATEWAY6, kind, rest @ ..] => {
+                let [esi @ .., a, b, c, _] = rest;
+                out.esi = Esi(esi);
+                out.label2 = (kind == EvpnData::SEGMENT_AND_LABEL).then(|| unpack_label([a, b, c]));
+            }
+            gateway => out.gateway = Some(Ipv6Addr::from(gateway).into()),
         }
+        out
     }
     fn mac(&self) -> Option<MacAddr> {
         match self {
@@ -156,7 +257,9 @@ impl Key for EvpnNlri {
         match self {
             EvpnNlri::MacIp(route) => route.ip == Some(ip),
             EvpnNlri::InclusiveMulticast(route) => route.originator == ip,
-            EvpnNlri::Other { .. } => false,
+            EvpnNlri::EthernetSegment(route) => route.originator == ip,
+            EvpnNlri::IpPrefix(route) => route.prefix.contains(ip),
+            EvpnNlri::EthernetAd(_) | EvpnNlri::Other { .. } => false,
         }
     }
 }
@@ -186,11 +289,79 @@ impl Key for RtMembership {
     }
 }
 
+/// A FlowSpec NLRI of the family `AFI`/`SAFI`: one key for the tables of four families.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct FlowSpecKey<const AFI: u16, const SAFI: u8>(pub(super) FlowSpecNlri);
+
+/// IPv4 FlowSpec.
+pub(super) type FlowSpec4 = FlowSpecKey<1, 133>;
+/// IPv6 FlowSpec.
+pub(super) type FlowSpec6 = FlowSpecKey<2, 133>;
+/// IPv4 FlowSpec within VPNs.
+pub(super) type FlowSpecVpn4 = FlowSpecKey<1, 134>;
+/// IPv6 FlowSpec within VPNs.
+pub(super) type FlowSpecVpn6 = FlowSpecKey<2, 134>;
+
+impl<const AFI: u16, const SAFI: u8> Key for FlowSpecKey<AFI, SAFI> {
+    type Data = ();
+    const FAMILY: Family = Family {
+        afi: AFI,
+        safi: SAFI,
+    };
+    const NLRI_LEN: usize = 32;
+    const BY_ROUTE_TARGET: bool = SAFI == Family::IPV4_FLOWSPEC_VPN.safi;
+    const SELECTED_PER_PEER: bool = false;
+
+    fn vacant() -> Self {
+        Self(FlowSpecNlri::empty(Self::FAMILY))
+    }
+    fn to_nlri(&self) -> Nlri {
+        Nlri::FlowSpec(self.0.clone())
+    }
+    fn pack(_: PathData) {}
+    fn unpack((): ()) -> PathData {
+        PathData::default()
+    }
+    fn concerns(&self, ip: IpAddr) -> bool {
+        self.0
+            .destination()
+            .is_some_and(|prefix| prefix.contains(ip))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn what_an_evpn_route_carries_comes_back() {
+        let esi = Esi([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let with = |label2, esi, gateway| PathData {
+            label: 0x00ab_cdef,
+            label2,
+            esi,
+            gateway,
+            path_id: 0,
+        };
+        for data in [
+            PathData::default(),
+            with(None, esi, None),
+            with(Some(0x0012_3456), esi, None),
+            with(Some(0), Esi::ZERO, None),
+            with(None, Esi::ZERO, Some(IpAddr::from([192, 0, 2, 1]))),
+            with(None, Esi::ZERO, Some("2001:db8::1".parse().unwrap())),
+            with(None, Esi::ZERO, Some("fe80::1".parse().unwrap())),
+        ] {
+            assert_eq!(EvpnNlri::unpack(EvpnNlri::pack(data)), data);
+        }
+        assert_eq!(
+            EvpnNlri::unpack(EvpnData::default()),
+            PathData::default(),
+            "vacant"
+        );
+    }
 
     /// Keys as an operator numbers them must not fall onto each other: 100,000 random digests of 32
     /// bits have one collision or two.

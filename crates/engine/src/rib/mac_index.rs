@@ -95,6 +95,10 @@ impl MacIndex {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
     /// The destinations with this address, the latest first.
     pub(super) fn find(&self, mac: MacAddr) -> impl Iterator<Item = u32> + '_ {
         let head = self

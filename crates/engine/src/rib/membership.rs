@@ -2,7 +2,7 @@
 
 use chanter_bgp::RtMembership;
 
-use super::Rib;
+use super::{Rib, TableId, on_table};
 
 impl Rib {
     /// The peer asked for something that it had not asked for.
@@ -23,7 +23,9 @@ impl Rib {
 
     fn review_membership(&mut self, slot: u32, membership: RtMembership) {
         if let Some(peer) = self.peers.get(slot) {
-            self.evpn.review_membership(peer, slot, membership);
+            for id in TableId::ALL.into_iter().filter(|id| id.family().is_vpn()) {
+                on_table!(self, id, table => table.review_membership(peer, slot, membership));
+            }
         }
     }
 }

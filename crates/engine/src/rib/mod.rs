@@ -17,12 +17,17 @@
 mod attr_store;
 mod best;
 mod chunked;
+mod import;
 mod index_set;
 mod journal;
 mod key;
+mod limit;
 mod mac_index;
 mod membership;
+mod otc;
+mod outflow;
 mod peers;
+mod receive;
 mod rt_constraint;
 mod rt_index;
 mod session;
@@ -31,25 +36,28 @@ mod table;
 mod transform;
 mod verdict;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chanter_bgp::{
-    Attributes, EvpnNlri, Family, Nlri, PathData, RouteEvent, RtMembership, UpdateBatch,
-    UpdateWriter,
+    Attributes, EvpnNlri, Family, FlowSpecNlri, Nlri, PathData, RtMembership, UpdateWriter,
+    Vpnv4Prefix, Vpnv6Prefix,
 };
 use chanter_types::{Asn, Instant, Ipv4Prefix, Ipv6Prefix};
 use serde::{Deserialize, Serialize};
 
 pub use best::LossReason;
 pub(crate) use best::mac_mobility;
-pub use peers::RejectReason;
+pub use import::{RejectReason, RejectedRoute};
+pub(crate) use show::concerns;
 pub use show::{Destination, PathRef, Scope};
 pub use verdict::NotExported;
 
-use crate::PeerId;
-use key::Key;
+use crate::{Output, PeerId};
+use key::{FlowSpec4, FlowSpec6, FlowSpecKey, FlowSpecVpn4, FlowSpecVpn6, Key};
+use outflow::Outflow;
 use peers::{ExportState, Peer, Peers, Source};
 use table::{NewPath, Pull, Table, Window};
 use transform::Transforms;
@@ -57,6 +65,8 @@ use verdict::ExportRules;
 
 /// The degree of preference of a path that has no LOCAL_PREF.
 const LOCAL_PREF_DEFAULT: u32 = 100;
+/// How long a peer may take to send all its routes of a family again (RFC 7313 section 4).
+const REFRESH_TIME: Duration = Duration::from_secs(600);
 
 /// What the RIB has to know of this node.
 #[derive(Debug, Clone)]
@@ -91,10 +101,27 @@ enum TableId {
     Ipv4,
     Ipv6,
     Evpn,
+    Vpn4,
+    Vpn6,
+    FlowSpec4,
+    FlowSpec6,
+    FlowSpecVpn4,
+    FlowSpecVpn6,
 }
 
 impl TableId {
-    const ALL: [TableId; 4] = [TableId::Rtc, TableId::Ipv4, TableId::Ipv6, TableId::Evpn];
+    const ALL: [TableId; 10] = [
+        TableId::Rtc,
+        TableId::Ipv4,
+        TableId::Ipv6,
+        TableId::Evpn,
+        TableId::Vpn4,
+        TableId::Vpn6,
+        TableId::FlowSpec4,
+        TableId::FlowSpec6,
+        TableId::FlowSpecVpn4,
+        TableId::FlowSpecVpn6,
+    ];
 
     fn of(family: Family) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.family() == family)
@@ -106,6 +133,22 @@ impl TableId {
             TableId::Ipv4 => Family::IPV4_UNICAST,
             TableId::Ipv6 => Family::IPV6_UNICAST,
             TableId::Evpn => Family::L2VPN_EVPN,
+            TableId::Vpn4 => Family::IPV4_VPN,
+            TableId::Vpn6 => Family::IPV6_VPN,
+            TableId::FlowSpec4 => Family::IPV4_FLOWSPEC,
+            TableId::FlowSpec6 => Family::IPV6_FLOWSPEC,
+            TableId::FlowSpecVpn4 => Family::IPV4_FLOWSPEC_VPN,
+            TableId::FlowSpecVpn6 => Family::IPV6_FLOWSPEC_VPN,
+        }
+    }
+
+    /// The table of a FlowSpec NLRI.
+    fn of_flowspec(nlri: &FlowSpecNlri) -> Self {
+        match nlri.family() {
+            Family::IPV6_FLOWSPEC => TableId::FlowSpec6,
+            Family::IPV4_FLOWSPEC_VPN => TableId::FlowSpecVpn4,
+            Family::IPV6_FLOWSPEC_VPN => TableId::FlowSpecVpn6,
+            _ => TableId::FlowSpec4,
         }
     }
 }
@@ -149,14 +192,22 @@ pub struct Rib {
     ipv4: Table<Ipv4Prefix>,
     ipv6: Table<Ipv6Prefix>,
     evpn: Table<EvpnNlri>,
+    vpn4: Table<Vpnv4Prefix>,
+    vpn6: Table<Vpnv6Prefix>,
+    flowspec4: Table<FlowSpec4>,
+    flowspec6: Table<FlowSpec6>,
+    flowspec_vpn4: Table<FlowSpecVpn4>,
+    flowspec_vpn6: Table<FlowSpecVpn6>,
     transforms: Transforms,
     window: Window,
     /// Peers to be told that something is waiting for them.
     ready: VecDeque<u32>,
     /// Whether End-of-RIB is held back.
     end_of_rib_held: bool,
-    /// Not later than the first deadline.
-    deadline: Option<Instant>,
+    /// Who has something due, and when; each peer once.
+    timers: BTreeSet<(Instant, u32)>,
+    /// Events and orders that are to be told.
+    notices: VecDeque<Output>,
 }
 
 /// Evaluates `$body` with `$table` bound to the table `$id` of `$rib`.
@@ -177,6 +228,30 @@ macro_rules! on_table {
             }
             $crate::rib::TableId::Evpn => {
                 let $table = &mut $rib.evpn;
+                $body
+            }
+            $crate::rib::TableId::Vpn4 => {
+                let $table = &mut $rib.vpn4;
+                $body
+            }
+            $crate::rib::TableId::Vpn6 => {
+                let $table = &mut $rib.vpn6;
+                $body
+            }
+            $crate::rib::TableId::FlowSpec4 => {
+                let $table = &mut $rib.flowspec4;
+                $body
+            }
+            $crate::rib::TableId::FlowSpec6 => {
+                let $table = &mut $rib.flowspec6;
+                $body
+            }
+            $crate::rib::TableId::FlowSpecVpn4 => {
+                let $table = &mut $rib.flowspec_vpn4;
+                $body
+            }
+            $crate::rib::TableId::FlowSpecVpn6 => {
+                let $table = &mut $rib.flowspec_vpn6;
                 $body
             }
         }
@@ -204,16 +279,34 @@ macro_rules! in_table {
                 let $table = &$rib.evpn;
                 $body
             }
+            $crate::rib::TableId::Vpn4 => {
+                let $table = &$rib.vpn4;
+                $body
+            }
+            $crate::rib::TableId::Vpn6 => {
+                let $table = &$rib.vpn6;
+                $body
+            }
+            $crate::rib::TableId::FlowSpec4 => {
+                let $table = &$rib.flowspec4;
+                $body
+            }
+            $crate::rib::TableId::FlowSpec6 => {
+                let $table = &$rib.flowspec6;
+                $body
+            }
+            $crate::rib::TableId::FlowSpecVpn4 => {
+                let $table = &$rib.flowspec_vpn4;
+                $body
+            }
+            $crate::rib::TableId::FlowSpecVpn6 => {
+                let $table = &$rib.flowspec_vpn6;
+                $body
+            }
         }
     };
 }
 use in_table;
-
-/// What became of the attribute sets of a batch: each is judged and stored once.
-struct Judged {
-    table: TableId,
-    verdict: Result<u32, RejectReason>,
-}
 
 impl Rib {
     /// An empty RIB; that of a reflector holds the default RT membership for its clients.
@@ -230,11 +323,18 @@ impl Rib {
             ipv4: Table::new(),
             ipv6: Table::new(),
             evpn: Table::new(),
+            vpn4: Table::new(),
+            vpn6: Table::new(),
+            flowspec4: Table::new(),
+            flowspec6: Table::new(),
+            flowspec_vpn4: Table::new(),
+            flowspec_vpn6: Table::new(),
             transforms: Transforms::new(rules),
             window: Window::default(),
             ready: VecDeque::new(),
             end_of_rib_held: false,
-            deadline: None,
+            timers: BTreeSet::new(),
+            notices: VecDeque::new(),
             config,
         };
         if rib.config.reflect {
@@ -248,92 +348,6 @@ impl Rib {
             );
         }
         rib
-    }
-
-    /// Takes in UPDATE messages of an established peer. A route that would loop is taken as withdrawn,
-    /// and counted by reason.
-    pub fn apply(&mut self, peer: PeerId, batch: UpdateBatch, now: Instant) -> Vec<EndOfRib> {
-        let mut ends = Vec::new();
-        let Some(slot) = self.established(peer) else {
-            return ends;
-        };
-        let mut judged: Vec<Option<Judged>> = Vec::new();
-        judged.resize_with(batch.attributes.len(), || None);
-        let mut held = Vec::new();
-        for event in batch.events {
-            match event {
-                RouteEvent::Reach {
-                    nlri,
-                    data,
-                    attributes,
-                } => {
-                    let place = attributes as usize;
-                    let Some(set) = batch.attributes.get(place) else {
-                        continue;
-                    };
-                    let table = table_of(&nlri);
-                    let known = judged[place]
-                        .as_ref()
-                        .filter(|judged| judged.table == table);
-                    let verdict = match known {
-                        Some(judged) => judged.verdict,
-                        None => {
-                            let verdict = self.judge(slot, table, set);
-                            held.extend(verdict.ok().map(|set| (table, set)));
-                            judged[place] = Some(Judged { table, verdict });
-                            verdict
-                        }
-                    };
-                    match verdict {
-                        Ok(set) => self.reach(Source::peer(slot), (nlri, data), set, now),
-                        Err(reason) => self.reject(slot, &nlri, reason),
-                    }
-                }
-                RouteEvent::Withdraw { nlri } => self.withdraw(Source::peer(slot), &nlri),
-                RouteEvent::EndOfRib(family) => ends.extend(self.end_of_rib(slot, family)),
-            }
-        }
-        for (table, set) in held {
-            on_table!(self, table, table => table.release_set(set));
-        }
-        ends
-    }
-
-    /// Checks attributes that a peer sent, and puts them in store.
-    fn judge(
-        &mut self,
-        slot: u32,
-        table: TableId,
-        attributes: &Attributes,
-    ) -> Result<u32, RejectReason> {
-        let Some(peer) = self.peers.get(slot) else {
-            return Err(RejectReason::FamilyNotNegotiated);
-        };
-        if !peer.session.families.contains(&table.family()) {
-            return Err(RejectReason::FamilyNotNegotiated);
-        }
-        if attributes.as_path().contains(peer.session.local_as) {
-            return Err(RejectReason::AsLoop);
-        }
-        if !peer.is_ebgp() {
-            if attributes.originator_id() == Some(self.rules.router_id) {
-                return Err(RejectReason::OwnOriginatorId);
-            }
-            if attributes
-                .cluster_list()
-                .any(|cluster| cluster == self.rules.cluster_id)
-            {
-                return Err(RejectReason::ClusterLoop);
-            }
-        }
-        Ok(on_table!(self, table, table => table.hold_set(attributes)))
-    }
-
-    fn reject(&mut self, slot: u32, nlri: &Nlri, reason: RejectReason) {
-        if let Some(peer) = self.peers.get_mut(slot) {
-            peer.rejected[reason as usize] += 1;
-        }
-        self.withdraw(Source::peer(slot), nlri);
     }
 
     /// Originates a route of the instance `number`, in place of the one that it originated to the same
@@ -351,7 +365,7 @@ impl Rib {
 
     /// Withdraws what [`Rib::originate`] originated.
     pub fn unoriginate(&mut self, number: u32, nlri: &Nlri) {
-        self.withdraw(Source::local(number), nlri);
+        self.withdraw((Source::local(number), 0), nlri);
     }
 
     fn put(
@@ -371,6 +385,7 @@ impl Rib {
         fn path<K: Key>(source: Source, set: u32, data: PathData) -> NewPath<K::Data> {
             NewPath {
                 source,
+                path_id: data.path_id,
                 set,
                 data: K::pack(data),
             }
@@ -389,6 +404,17 @@ impl Rib {
                 self.evpn
                     .reach(peers, key, path::<EvpnNlri>(source, set, data), now);
             }
+            Nlri::Vpn4(key) => {
+                self.vpn4
+                    .reach(peers, key, path::<Vpnv4Prefix>(source, set, data), now);
+            }
+            Nlri::Vpn6(key) => {
+                self.vpn6
+                    .reach(peers, key, path::<Vpnv6Prefix>(source, set, data), now);
+            }
+            Nlri::FlowSpec(nlri) => {
+                self.reach_flowspec(nlri, path::<FlowSpec4>(source, set, data), now);
+            }
             Nlri::Rtc(key) => {
                 let new = path::<RtMembership>(source, set, data);
                 if self.rtc.reach(peers, key, new, now)
@@ -400,7 +426,49 @@ impl Rib {
         }
     }
 
-    fn withdraw(&mut self, source: Source, nlri: &Nlri) {
+    fn reach_flowspec(&mut self, nlri: FlowSpecNlri, path: NewPath<()>, now: Instant) {
+        let peers = &self.peers;
+        match TableId::of_flowspec(&nlri) {
+            TableId::FlowSpec6 => {
+                self.flowspec6.reach(peers, FlowSpecKey(nlri), path, now);
+            }
+            TableId::FlowSpecVpn4 => {
+                self.flowspec_vpn4
+                    .reach(peers, FlowSpecKey(nlri), path, now);
+            }
+            TableId::FlowSpecVpn6 => {
+                self.flowspec_vpn6
+                    .reach(peers, FlowSpecKey(nlri), path, now);
+            }
+            _ => {
+                self.flowspec4.reach(peers, FlowSpecKey(nlri), path, now);
+            }
+        }
+    }
+
+    fn withdraw_flowspec(&mut self, source: (Source, u32), nlri: &FlowSpecNlri) {
+        let peers = &self.peers;
+        match TableId::of_flowspec(nlri) {
+            TableId::FlowSpec6 => {
+                let key = FlowSpecKey(nlri.clone());
+                self.flowspec6.withdraw(peers, source, &key);
+            }
+            TableId::FlowSpecVpn4 => {
+                let key = FlowSpecKey(nlri.clone());
+                self.flowspec_vpn4.withdraw(peers, source, &key);
+            }
+            TableId::FlowSpecVpn6 => {
+                let key = FlowSpecKey(nlri.clone());
+                self.flowspec_vpn6.withdraw(peers, source, &key);
+            }
+            _ => {
+                let key = FlowSpecKey(nlri.clone());
+                self.flowspec4.withdraw(peers, source, &key);
+            }
+        }
+    }
+
+    fn withdraw(&mut self, source: (Source, u32), nlri: &Nlri) {
         let peers = &self.peers;
         match nlri {
             Nlri::Ipv4(key) => {
@@ -412,14 +480,26 @@ impl Rib {
             Nlri::Evpn(key) => {
                 self.evpn.withdraw(peers, source, key);
             }
+            Nlri::Vpn4(key) => {
+                self.vpn4.withdraw(peers, source, key);
+            }
+            Nlri::Vpn6(key) => {
+                self.vpn6.withdraw(peers, source, key);
+            }
+            Nlri::FlowSpec(nlri) => self.withdraw_flowspec(source, nlri),
             Nlri::Rtc(key) => {
                 if self.rtc.withdraw(peers, source, key)
-                    && let Some(slot) = source.slot()
+                    && let Some(slot) = source.0.slot()
                 {
                     self.remove_membership(slot, *key);
                 }
             }
         }
+    }
+
+    /// The next event or order that is to be told.
+    pub fn poll_notice(&mut self) -> Option<Output> {
+        self.notices.pop_front()
     }
 
     /// Holds End-of-RIB back, or no longer. That of RT memberships is held back too, so that a peer does
@@ -470,13 +550,21 @@ impl Rib {
     /// Writes UPDATE messages for the peer, about `budget` octets at most; returns whether more is
     /// waiting. A peer that was told to be ready asks until that is not so.
     pub fn export(&mut self, peer: PeerId, budget: usize, out: &mut Vec<u8>) -> bool {
+        let (octets, has_more) = self.export_octets(peer, budget);
+        out.extend_from_slice(&octets);
+        has_more
+    }
+
+    /// As [`Rib::export`]; what several peers are sent is not copied for each, and comes in whole
+    /// pieces.
+    pub fn export_octets(&mut self, peer: PeerId, budget: usize) -> (Bytes, bool) {
         let Some(slot) = self.established(peer) else {
-            return false;
+            return (Bytes::new(), false);
         };
-        let limit = out.len().saturating_add(budget.max(1));
+        let mut out = Outflow::default();
         let mut has_more = false;
         for id in TableId::ALL {
-            has_more |= self.export_table(slot, id, limit, out);
+            has_more |= self.export_table(slot, id, budget.max(1), &mut out);
         }
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.export = if has_more {
@@ -485,10 +573,18 @@ impl Rib {
                 ExportState::Idle
             };
         }
-        has_more
+        (out.finish(), has_more)
     }
 
-    fn export_table(&mut self, slot: u32, id: TableId, limit: usize, out: &mut Vec<u8>) -> bool {
+    /// How much peers that share an update group may be behind one another, in octets of each family;
+    /// who is further behind goes on alone.
+    pub fn set_group_slack(&mut self, octets: usize) {
+        for id in TableId::ALL {
+            on_table!(self, id, table => table.ring_len_max = octets);
+        }
+    }
+
+    fn export_table(&mut self, slot: u32, id: TableId, limit: usize, out: &mut Outflow) -> bool {
         let Some(peer) = self.peers.get(slot) else {
             return false;
         };
@@ -506,7 +602,7 @@ impl Rib {
         let has_more = on_table!(self, id, table => table.pull(&mut pull, limit, out));
         let is_due = !has_more && end_of_rib_may_go(peer, id, self.end_of_rib_held, &self.config);
         if is_due && on_table!(self, id, table => table.take_end_of_rib(slot)) {
-            UpdateWriter::new(&peer.context, out).end_of_rib(id.family());
+            UpdateWriter::new(&peer.context, out.writer()).end_of_rib(id.family());
         }
         has_more
     }
@@ -536,6 +632,9 @@ fn table_of(nlri: &Nlri) -> TableId {
         Nlri::Ipv6(_) => TableId::Ipv6,
         Nlri::Evpn(_) => TableId::Evpn,
         Nlri::Rtc(_) => TableId::Rtc,
+        Nlri::Vpn4(_) => TableId::Vpn4,
+        Nlri::Vpn6(_) => TableId::Vpn6,
+        Nlri::FlowSpec(nlri) => TableId::of_flowspec(nlri),
     }
 }
 

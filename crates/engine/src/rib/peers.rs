@@ -1,15 +1,19 @@
 //! The peers of the RIB: what path selection and export have to know of them.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chanter_bgp::{CodecContext, Family};
+use chanter_policy::PeerPolicy;
 use chanter_types::Instant;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-use super::PathOrigin;
+use super::import::Rejections;
+use super::limit::PrefixWatch;
 use super::rt_constraint::Wanted;
+use super::{PathOrigin, TableId};
 use crate::{PeerId, PeerRole, SessionInfo};
 
 /// Where a path came from, in four octets: the slot of a peer, or an instance of this node.
@@ -61,40 +65,6 @@ pub(super) enum ExportState {
     Active,
 }
 
-/// Why a received path was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RejectReason {
-    /// Our AS stands in AS_PATH (RFC 4271 section 9.1.2).
-    AsLoop,
-    /// ORIGINATOR_ID is our BGP identifier (RFC 4456 section 8).
-    OwnOriginatorId,
-    /// Our cluster stands in CLUSTER_LIST (RFC 4456 section 8).
-    ClusterLoop,
-    /// The family was not negotiated with the peer.
-    FamilyNotNegotiated,
-}
-
-impl RejectReason {
-    /// All of them.
-    pub const ALL: [RejectReason; 4] = [
-        RejectReason::AsLoop,
-        RejectReason::OwnOriginatorId,
-        RejectReason::ClusterLoop,
-        RejectReason::FamilyNotNegotiated,
-    ];
-}
-
-impl std::fmt::Display for RejectReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            RejectReason::AsLoop => "the local AS stands in AS_PATH",
-            RejectReason::OwnOriginatorId => "ORIGINATOR_ID is this node",
-            RejectReason::ClusterLoop => "the local cluster stands in CLUSTER_LIST",
-            RejectReason::FamilyNotNegotiated => "the family was not negotiated",
-        })
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: PeerId,
@@ -106,11 +76,39 @@ pub(super) struct Peer {
     pub(super) wanted: Wanted,
     /// Until when we wait for the End-of-RIB of its memberships; `None`: not, or no longer.
     pub(super) memberships_due: Option<Instant>,
-    /// How long stale paths may stay, and until when they do.
+    /// How long the peer may take to come back and to repeat its paths.
     pub(super) restart_time: Duration,
-    pub(super) stale_until: Option<Instant>,
-    /// Routes not taken, by [`RejectReason`].
-    pub(super) rejected: [u64; RejectReason::ALL.len()],
+    /// What is kept of it as stale, and until when; by table.
+    pub(super) kept: [Kept; TableId::ALL.len()],
+    /// Until when it may take to send all its routes again (RFC 7313); by table.
+    pub(super) refresh_until: [Option<Instant>; TableId::ALL.len()],
+    /// How many routes it may have; by table.
+    pub(super) limits: [PrefixWatch; TableId::ALL.len()],
+    /// Routes not taken in this session.
+    pub(super) rejected: Rejections,
+    /// When it stands in the timers of the RIB.
+    pub(super) armed: Option<Instant>,
+}
+
+/// What is kept of a peer's table as stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Kept {
+    /// Nothing.
+    #[default]
+    No,
+    /// Paths as they were, until then (RFC 4724 section 4.2).
+    Restart(Instant),
+    /// Long-lived stale paths, until then (RFC 9494 section 4.2).
+    LongLived(Instant),
+}
+
+impl Kept {
+    pub(super) fn until(self) -> Option<Instant> {
+        match self {
+            Kept::No => None,
+            Kept::Restart(until) | Kept::LongLived(until) => Some(until),
+        }
+    }
 }
 
 impl Peer {
@@ -118,21 +116,45 @@ impl Peer {
         Self {
             id,
             context: codec_context(&session),
-            session,
             established: true,
             export: ExportState::Idle,
             wanted: Wanted::default(),
             memberships_due: None,
             restart_time: Duration::ZERO,
-            stale_until: None,
-            rejected: [0; RejectReason::ALL.len()],
+            kept: [Kept::No; TableId::ALL.len()],
+            refresh_until: [None; TableId::ALL.len()],
+            limits: limits(&session),
+            rejected: Rejections::default(),
+            armed: None,
+            session,
         }
     }
 
     pub(super) fn set_session(&mut self, session: SessionInfo) {
         self.context = codec_context(&session);
+        self.limits = limits(&session);
         self.session = session;
-        self.rejected = [0; RejectReason::ALL.len()];
+        self.rejected = Rejections::default();
+    }
+
+    pub(super) fn set_policy(&mut self, policy: Arc<PeerPolicy>) {
+        self.session.policy = policy;
+        self.limits = limits(&self.session);
+    }
+
+    /// When something is due.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let kept = self.kept.iter().filter_map(|kept| kept.until());
+        let refresh = self.refresh_until.iter().copied().flatten();
+        kept.chain(refresh).chain(self.memberships_due).min()
+    }
+
+    /// How long the peer's routes of a family are kept beyond the restart time (RFC 9494).
+    pub(super) fn long_lived_time(&self, family: Family) -> Option<Duration> {
+        let all = &self.session.long_lived;
+        all.iter()
+            .find(|one| one.family == family && !one.time.is_zero())
+            .map(|one| one.time)
     }
 
     /// Whether it says which route targets it wants (RFC 4684).
@@ -155,13 +177,23 @@ fn codec_context(session: &SessionInfo) -> CodecContext {
         families: session.families.iter().copied().collect(),
         ebgp: session.role == PeerRole::Ebgp,
         message_len_max: session.message_len_max,
+        add_path_send: session.add_path_send.iter().copied().collect(),
+        extended_next_hop: session.extended_next_hop.iter().copied().collect(),
+        ..CodecContext::default()
     }
+}
+
+fn limits(session: &SessionInfo) -> [PrefixWatch; TableId::ALL.len()] {
+    let limits = &session.policy.max_prefixes;
+    TableId::ALL.map(|table| PrefixWatch::new(limits.get(&table.family())))
 }
 
 /// Peers by slot: a slot is what paths and sets name, and is used again when its peer is gone.
 #[derive(Debug)]
 pub(super) struct Peers {
     slots: Vec<Option<Box<Peer>>>,
+    /// Slots of peers that are gone.
+    free: Vec<u32>,
     by_id: HashMap<PeerId, u32, FxBuildHasher>,
     /// Our BGP identifier, which counts as that of local paths.
     router_id: Ipv4Addr,
@@ -171,6 +203,7 @@ impl Peers {
     pub(super) fn new(router_id: Ipv4Addr) -> Self {
         Self {
             slots: Vec::new(),
+            free: Vec::new(),
             by_id: HashMap::default(),
             router_id,
         }
@@ -182,22 +215,25 @@ impl Peers {
 
     pub(super) fn insert(&mut self, peer: Peer) -> u32 {
         let id = peer.id;
-        let free = self
-            .slots
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.slots.len());
-        if free == self.slots.len() {
-            self.slots.push(None);
-        }
-        self.slots[free] = Some(Box::new(peer));
-        self.by_id.insert(id, free as u32);
-        free as u32
+        let peer = Some(Box::new(peer));
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = peer;
+                slot
+            }
+            None => {
+                self.slots.push(peer);
+                self.slots.len() as u32 - 1
+            }
+        };
+        self.by_id.insert(id, slot);
+        slot
     }
 
     pub(super) fn remove(&mut self, slot: u32) {
         if let Some(peer) = self.slots.get_mut(slot as usize).and_then(Option::take) {
             self.by_id.remove(&peer.id);
+            self.free.push(slot);
         }
     }
 

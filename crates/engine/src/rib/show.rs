@@ -5,8 +5,11 @@ use std::net::IpAddr;
 use chanter_bgp::{Attributes, Family, Nlri, PathData};
 use chanter_types::{Instant, MacAddr, RouteTarget};
 
-use super::transform::transform;
-use super::{DestRef, LossReason, NotExported, PathOrigin, RejectReason, Rib, TableId, in_table};
+use super::key::{FlowSpec4, FlowSpecKey, Key};
+use super::{
+    DestRef, LossReason, NotExported, PathOrigin, RejectReason, RejectedRoute, Rib, TableId,
+    in_table,
+};
 use crate::view::{FamilySummary, PeerFamilyView};
 use crate::{PeerId, SessionInfo};
 
@@ -45,6 +48,19 @@ pub enum Scope {
     AdvertisedTo(PeerId),
     /// Those with a path that has the route target.
     RouteTarget(RouteTarget),
+}
+
+/// Whether a destination is about this address, or a prefix that holds it.
+pub(crate) fn concerns(nlri: &Nlri, ip: IpAddr) -> bool {
+    match nlri {
+        Nlri::Ipv4(key) => key.concerns(ip),
+        Nlri::Ipv6(key) => key.concerns(ip),
+        Nlri::Evpn(key) => key.concerns(ip),
+        Nlri::Rtc(key) => key.concerns(ip),
+        Nlri::Vpn4(key) => key.concerns(ip),
+        Nlri::Vpn6(key) => key.concerns(ip),
+        Nlri::FlowSpec(nlri) => FlowSpec4::concerns(&FlowSpecKey(nlri.clone()), ip),
+    }
 }
 
 impl<'a> Destination<'a> {
@@ -95,6 +111,18 @@ impl Rib {
             Nlri::Ipv4(key) => (TableId::Ipv4, self.ipv4.find(key)),
             Nlri::Ipv6(key) => (TableId::Ipv6, self.ipv6.find(key)),
             Nlri::Evpn(key) => (TableId::Evpn, self.evpn.find(key)),
+            Nlri::Vpn4(key) => (TableId::Vpn4, self.vpn4.find(key)),
+            Nlri::Vpn6(key) => (TableId::Vpn6, self.vpn6.find(key)),
+            Nlri::FlowSpec(nlri) => {
+                let (table, nlri) = (TableId::of_flowspec(nlri), nlri.clone());
+                let index = match table {
+                    TableId::FlowSpec6 => self.flowspec6.find(&FlowSpecKey(nlri)),
+                    TableId::FlowSpecVpn4 => self.flowspec_vpn4.find(&FlowSpecKey(nlri)),
+                    TableId::FlowSpecVpn6 => self.flowspec_vpn6.find(&FlowSpecKey(nlri)),
+                    _ => self.flowspec4.find(&FlowSpecKey(nlri)),
+                };
+                (table, index)
+            }
         };
         let at = DestRef {
             table,
@@ -246,11 +274,26 @@ impl Rib {
         let Some(peer) = slot.and_then(|slot| self.peers.get(slot)) else {
             return Vec::new();
         };
-        RejectReason::ALL
-            .into_iter()
-            .zip(peer.rejected)
-            .filter(|(_, count)| *count > 0)
+        peer.rejected.counts().collect()
+    }
+
+    /// Routes of a peer that its import policy rejected in this session, by the name of the rule.
+    pub fn rejected_by_rule(&self, peer: PeerId) -> Vec<(String, u64)> {
+        let slot = self.peers.slot(peer);
+        let Some(peer) = slot.and_then(|slot| self.peers.get(slot)) else {
+            return Vec::new();
+        };
+        let rules = peer.rejected.by_rule();
+        rules
+            .map(|(rule, count)| (rule.to_owned(), count))
             .collect()
+    }
+
+    /// The last routes that were not taken, of all peers.
+    pub fn rejected_routes(&self) -> impl Iterator<Item = (PeerId, &RejectedRoute)> {
+        self.peers
+            .iter()
+            .flat_map(|(_, peer)| peer.rejected.last().map(|route| (peer.id, route)))
     }
 
     /// Whether the peer has been sent the destination.
@@ -273,7 +316,7 @@ impl Rib {
                 return Err(NotExported::NoPath);
             }
             let (path, form) = table.best_for(&self.peers, &self.rules, slot, at.index)?;
-            Ok(transform(&self.rules, table.candidate(path).attributes, form))
+            table.attributes_for(&self.rules, session, at.index, (path, form))
         })
     }
 }

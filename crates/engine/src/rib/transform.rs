@@ -2,6 +2,7 @@
 //! set and form.
 
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 
 use chanter_bgp::{Attributes, ExtendedCommunity, Family};
 use rustc_hash::FxHasher;
@@ -40,7 +41,14 @@ impl Transforms {
     pub(super) fn apply(&mut self, family: Family, set: &AttrSet, form: Form) -> Attributes {
         let attributes = set.attributes();
         let complete = attributes.local_pref().is_some() && attributes.next_hop().is_some();
-        if complete && matches!(form, Form::Internal { .. }) {
+        let stays = matches!(
+            form,
+            Form::Internal {
+                is_forced: false,
+                ..
+            }
+        );
+        if complete && stays && attributes.next_hop_link_local().is_none() {
             return attributes.clone();
         }
         if self.cache.is_empty() {
@@ -75,31 +83,55 @@ pub(super) fn transform(rules: &ExportRules, attributes: &Attributes, form: Form
     let builder = attributes.to_builder();
     let local_pref = attributes.local_pref().unwrap_or(super::LOCAL_PREF_DEFAULT);
     match form {
-        Form::Internal { next_hop } => builder
+        Form::Internal {
+            next_hop,
+            is_forced,
+        } => builder
             .local_pref(local_pref)
-            .next_hop(attributes.next_hop().unwrap_or(next_hop)),
-        Form::Reflected { originator } => builder
+            .next_hop(global(attributes).filter(|_| !is_forced).or(next_hop))
+            .next_hop_link_local(None),
+        Form::Reflected {
+            originator,
+            next_hop,
+        } => builder
             .local_pref(local_pref)
             .originator_id(originator)
-            .prepend_cluster(rules.cluster_id),
+            .prepend_cluster(rules.cluster_id)
+            .next_hop(next_hop.or(attributes.next_hop()))
+            .next_hop_link_local(None),
         Form::OwnMembership { next_hop } => builder
             .local_pref(local_pref)
             .originator_id(rules.router_id)
             .prepend_cluster(rules.cluster_id)
             .next_hop(next_hop),
         Form::External {
-            local_as,
+            prepend,
             next_hop,
+            link_local,
             keep_med,
-        } => builder
-            .prepend(local_as)
-            .local_pref(None)
-            .med(attributes.med().filter(|_| keep_med))
-            .originator_id(None)
-            .clear_cluster_list()
-            // RFC 4360 section 6: they do not leave the AS.
-            .retain_extended_communities(ExtendedCommunity::is_transitive)
-            .next_hop(next_hop.or(attributes.next_hop())),
+            only_to_customer,
+        } => match prepend {
+            Some(asn) => builder.prepend(asn),
+            None => builder,
+        }
+        .only_to_customer(only_to_customer.or(attributes.only_to_customer()))
+        .local_pref(None)
+        // RFC 7311 section 3.4: not beyond the AS unless configured.
+        .aigp(None)
+        .med(attributes.med().filter(|_| keep_med))
+        .originator_id(None)
+        .clear_cluster_list()
+        // RFC 4360 section 6: they do not leave the AS.
+        .retain_extended_communities(ExtendedCommunity::is_transitive)
+        .next_hop(next_hop.or(attributes.next_hop()))
+        .next_hop_link_local(link_local),
     }
     .build()
+}
+
+/// The next hop, if it means something beyond its link (RFC 2545 section 3).
+fn global(attributes: &Attributes) -> Option<IpAddr> {
+    let is_global =
+        |addr: &IpAddr| !matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local());
+    attributes.next_hop().filter(is_global)
 }

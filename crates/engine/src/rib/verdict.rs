@@ -5,14 +5,15 @@
 //! one source.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use chanter_bgp::{Attributes, Family};
+use chanter_bgp::{Attributes, BgpRole, Family};
 use chanter_types::Asn;
 
 use super::attr_store::AttrSet;
+use super::otc;
 use super::peers::{Peer, Peers, Source};
-use crate::PeerRole;
+use crate::{PeerRole, SessionInfo};
 
 /// Why a peer is not sent a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +40,14 @@ pub enum NotExported {
     MembershipForClient,
     /// The default membership is for clients only.
     DefaultMembership,
+    /// eBGP without export policy (RFC 8212).
+    NoPolicy,
+    /// The export policy rejects it.
+    Policy,
+    /// ONLY_TO_CUSTOMER, and the peer is none (RFC 9234).
+    OnlyToCustomer,
+    /// The path is long-lived stale, and the peer does not know what that is (RFC 9494 section 4.3).
+    LongLivedStale,
 }
 
 impl fmt::Display for NotExported {
@@ -61,6 +70,14 @@ impl fmt::Display for NotExported {
             NotExported::DefaultMembership => {
                 "only route reflector clients are asked for all route targets"
             }
+            NotExported::NoPolicy => "there is no export policy for the eBGP peer (RFC 8212)",
+            NotExported::Policy => "the export policy rejects it",
+            NotExported::OnlyToCustomer => {
+                "ONLY_TO_CUSTOMER forbids it, the peer is not a customer (RFC 9234)"
+            }
+            NotExported::LongLivedStale => {
+                "the best path is long-lived stale, and the peer has no such capability (RFC 9494)"
+            }
         })
     }
 }
@@ -70,23 +87,32 @@ impl fmt::Display for NotExported {
 pub(super) enum Form {
     /// Inside the AS, as it is but for what must not lack.
     Internal {
-        /// Where the set has none.
-        next_hop: IpAddr,
+        /// Where the set has none, or one that means nothing elsewhere; a filter has none at all.
+        next_hop: Option<IpAddr>,
+        /// In place of any that the set has.
+        is_forced: bool,
     },
     /// Reflected inside the AS (RFC 4456 section 8).
     Reflected {
         /// Where the set has none.
         originator: Ipv4Addr,
+        /// `None`: the next hop stays, as it should (RFC 4456 section 10).
+        next_hop: Option<IpAddr>,
     },
     /// A membership to a client, asking on our own behalf (RFC 4684 section 3.2).
     OwnMembership { next_hop: IpAddr },
     /// To another AS.
     External {
-        local_as: Asn,
+        /// The AS to put in front of AS_PATH; none by a route server (RFC 7947 section 2.2.2.1).
+        prepend: Option<Asn>,
         /// `None`: the next hop stays.
         next_hop: Option<IpAddr>,
+        /// Goes beside it (RFC 2545 section 3).
+        link_local: Option<Ipv6Addr>,
         /// MULTI_EXIT_DISC of other ASes does not go on to third ones (RFC 4271 section 5.1.4).
         keep_med: bool,
+        /// The mark to set (RFC 9234 section 5).
+        only_to_customer: Option<Asn>,
     },
 }
 
@@ -108,18 +134,44 @@ impl ExportRules {
         source: Source,
         set: &AttrSet,
     ) -> Result<Form, NotExported> {
+        if source.slot() == Some(target) {
+            return Err(NotExported::SamePeer);
+        }
+        let form = self.judge_for_all(peers, target, family, source, set)?;
+        let router_id = peers.get(target).map(|peer| peer.session.peer_router_id);
+        match form {
+            Form::Reflected { originator, .. } if router_id == Some(originator) => {
+                Err(NotExported::PeerIsOriginator)
+            }
+            form => Ok(form),
+        }
+    }
+
+    /// The same for all peers like `target`, whichever of them the path came from or originates at.
+    pub(super) fn judge_for_all(
+        &self,
+        peers: &Peers,
+        target: u32,
+        family: Family,
+        source: Source,
+        set: &AttrSet,
+    ) -> Result<Form, NotExported> {
         let target_peer = peers
             .get(target)
             .filter(|peer| peer.established)
             .ok_or(NotExported::NotEstablished)?;
-        if source.slot() == Some(target) {
-            return Err(NotExported::SamePeer);
-        }
         if set.no_advertise {
             return Err(NotExported::NoAdvertise);
         }
         if set.no_export && target_peer.is_ebgp() {
             return Err(NotExported::NoExport);
+        }
+        let session = &target_peer.session;
+        if session.policy.lacks_export(target_peer.is_ebgp()) {
+            return Err(NotExported::NoPolicy);
+        }
+        if set.llgr_stale && session.long_lived.is_empty() {
+            return Err(NotExported::LongLivedStale);
         }
         if family == Family::IPV4_RTC {
             self.judge_membership(target_peer, source)?;
@@ -150,15 +202,13 @@ impl ExportRules {
         let local_addr = target.session.local_addr;
         let from = peers.of(source);
         if target.is_ebgp() {
-            return Ok(Form::External {
-                local_as: target.session.local_as,
-                next_hop: next_hop_self(family, local_addr),
-                keep_med: source.is_local(),
-            });
+            return external(target, family, (source, attributes));
         }
+        let is_forced = target.session.policy.next_hop_self && has_next_hop_of_ours(family);
         let Some(from) = from.filter(|from| !from.is_ebgp()) else {
             return Ok(Form::Internal {
-                next_hop: local_addr,
+                next_hop: Some(local_addr).filter(|_| !family.is_flowspec()),
+                is_forced: is_forced && !source.is_local(),
             });
         };
         if from.session.role == PeerRole::Ibgp && !target.is_client() {
@@ -172,11 +222,34 @@ impl ExportRules {
         let originator = attributes
             .originator_id()
             .unwrap_or(from.session.peer_router_id);
-        if originator == target.session.peer_router_id {
-            return Err(NotExported::PeerIsOriginator);
-        }
-        Ok(Form::Reflected { originator })
+        Ok(Form::Reflected {
+            originator,
+            next_hop: is_forced.then_some(local_addr),
+        })
     }
+}
+
+fn external(
+    target: &Peer,
+    family: Family,
+    (source, attributes): (Source, &Attributes),
+) -> Result<Form, NotExported> {
+    let session = &target.session;
+    let Ok(only_to_customer) = otc::on_sending(session, family, attributes) else {
+        return Err(NotExported::OnlyToCustomer);
+    };
+    let is_transparent = session.bgp_role == Some(BgpRole::RouteServer);
+    let stays = session.policy.next_hop_unchanged || is_transparent;
+    let next_hop = next_hop_self(family, session).filter(|_| !stays);
+    Ok(Form::External {
+        prepend: (!is_transparent).then_some(session.local_as),
+        next_hop,
+        link_local: session
+            .local_link_local
+            .filter(|addr| matches!(next_hop, Some(IpAddr::V6(global)) if global != *addr)),
+        keep_med: source.is_local() || is_transparent,
+        only_to_customer,
+    })
 }
 
 /// Whether the peer asked for one of the route targets, or need not ask.
@@ -190,15 +263,25 @@ pub(super) fn wants(peer: &Peer, family: Family, set: &AttrSet) -> bool {
             .any(|rt| peer.wanted.wants(rt))
 }
 
-/// Our address as the next hop towards another AS (RFC 4271 section 5.1.3). An overlay's next hop is
-/// the tunnel endpoint, which stays (RFC 8365 section 5.1.3).
-fn next_hop_self(family: Family, local_addr: IpAddr) -> Option<IpAddr> {
-    match (family, local_addr) {
-        (Family::L2VPN_EVPN, _) => None,
+/// Whether a next hop of ours means something there. The label or VNI of a VPN route belongs to the
+/// next hop that it came with, and so stays with it (RFC 4364 section 10 c, RFC 8365 section 5.1.3); a
+/// filter has no next hop.
+fn has_next_hop_of_ours(family: Family) -> bool {
+    [Family::IPV4_UNICAST, Family::IPV6_UNICAST].contains(&family)
+}
+
+/// Our address as the next hop towards another AS (RFC 4271 section 5.1.3).
+fn next_hop_self(family: Family, session: &SessionInfo) -> Option<IpAddr> {
+    if !has_next_hop_of_ours(family) && family != Family::IPV4_RTC {
+        return None;
+    }
+    match (family, session.local_addr) {
         // IPv6 routes over an IPv4 session: the mapped form (as RFC 4798 section 2 has it).
         (Family::IPV6_UNICAST, IpAddr::V4(addr)) => Some(addr.to_ipv6_mapped().into()),
-        // It would take RFC 8950, which is not negotiated.
-        (Family::IPV4_UNICAST, IpAddr::V6(_)) => None,
+        // It takes RFC 8950.
+        (Family::IPV4_UNICAST, IpAddr::V6(_)) if !session.extended_next_hop.contains(&family) => {
+            None
+        }
         (_, addr) => Some(addr),
     }
 }

@@ -320,7 +320,10 @@ impl MacVrf {
                 }
             }
             EvpnNlri::InclusiveMulticast(route) => self.drop_flood(route),
-            EvpnNlri::Other { .. } => {}
+            EvpnNlri::EthernetAd(_)
+            | EvpnNlri::EthernetSegment(_)
+            | EvpnNlri::IpPrefix(_)
+            | EvpnNlri::Other { .. } => {}
         }
     }
 

@@ -126,7 +126,10 @@ pub(crate) fn read(
             let vni = Vni::new(tunnel.label).ok_or(Unusable::Label(tunnel.label))?;
             Ok(Imported::Flood(*route, RemoteFlood { vtep, vni, assumed }))
         }
-        EvpnNlri::Other { route_type, .. } => Err(Unusable::RouteType(*route_type)),
+        EvpnNlri::EthernetAd(_)
+        | EvpnNlri::EthernetSegment(_)
+        | EvpnNlri::IpPrefix(_)
+        | EvpnNlri::Other { .. } => Err(Unusable::RouteType(nlri.route_type())),
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chanter_types::MacAddr;
 
 use crate::desired::DesiredValue;
-use crate::view::{PathSource, RouteView, WhyStage, WhyStep};
+use crate::view::{PathSource, PathView, RouteView, WhyStage, WhyStep};
 use crate::vpn::{MacEntry, RemoteMac};
 
 pub(super) fn step(stage: WhyStage, text: impl Into<String>) -> WhyStep {
@@ -27,7 +27,7 @@ pub(super) fn rib_step(route: &RouteView) -> WhyStep {
     let mut rejected = Vec::new();
     for path in route.paths.iter().skip(1) {
         let reason = path.lost_because.as_deref().unwrap_or("it is not the best");
-        rejected.push(format!("path from {}: {reason}", source_text(&path.source)));
+        rejected.push(format!("path from {}: {reason}", path_text(path)));
     }
     let best = route.paths.first();
     let text = match best {
@@ -36,7 +36,7 @@ pub(super) fn rib_step(route: &RouteView) -> WhyStep {
             format!(
                 "{} from {}{stale}: {}",
                 route.nlri,
-                source_text(&path.source),
+                path_text(path),
                 path.attributes
             )
         }
@@ -47,6 +47,15 @@ pub(super) fn rib_step(route: &RouteView) -> WhyStep {
         since: best.map(|path| path.since),
         text,
         rejected,
+    }
+}
+
+/// Where a path came from, and which of several it is (RFC 7911).
+fn path_text(path: &PathView) -> String {
+    let source = source_text(&path.source);
+    match path.data.path_id {
+        0 => source,
+        id => format!("{source} path id {id}"),
     }
 }
 

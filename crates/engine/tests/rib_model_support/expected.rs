@@ -81,6 +81,7 @@ impl Model {
         keep(&mut left, |path| {
             self.peer_of(path).map(|peer| peer.session.peer_addr)
         });
+        keep(&mut left, |path| path.path_id);
         keep(&mut left, |path| path.origin);
         left.first().copied()
     }
@@ -131,15 +132,17 @@ impl Model {
         let locals = locals.filter(|path| matches!(path.origin, PathOrigin::Local(_)));
         let own_path = ModelPath {
             origin: PathOrigin::Local(0),
+            path_id: 0,
             data: PathData::default(),
             attributes: own.clone(),
             stale: false,
+            unrepeated: false,
         };
         let sendable = locals.filter(|path| {
             !path
                 .attributes
                 .communities()
-                .any(|community| community == 0xffff_ff02)
+                .any(|community| community.0 == 0xffff_ff02)
         });
         let best = self.best_among(&nlri, sendable.chain([&own_path]).collect());
         if best.is_some_and(|path| path.origin == own_path.origin) {
@@ -156,24 +159,25 @@ impl Model {
             role == PeerRole::RouteReflectorClient,
             role == PeerRole::Ebgp,
         );
-        let communities: Vec<u32> = path.attributes.communities().collect();
+        let communities: Vec<u32> = path.attributes.communities().map(|one| one.0).collect();
         let is_membership = family == Family::IPV4_RTC;
         let from = self.role_of(path);
         if path.origin == PathOrigin::Peer(target)
             || communities.contains(&0xffff_ff02)
             || (to_other_as && communities.contains(&0xffff_ff01))
             || (is_membership && self.reflect && to_client && from.is_some())
-            || (family == Family::L2VPN_EVPN && !self.is_wanted(target, path))
+            || (family.is_vpn() && !self.is_wanted(target, path))
         {
             return None;
         }
         let builder = path.attributes.to_builder();
         if to_other_as {
             let next_hop = match family {
-                Family::L2VPN_EVPN => path.attributes.next_hop(),
                 // The next hop of IPv6 routes is an IPv6 address, be it a mapped one.
                 Family::IPV6_UNICAST => Some(mapped(LOCAL_ADDR)),
-                _ => Some(LOCAL_ADDR),
+                Family::IPV4_UNICAST | Family::IPV4_RTC => Some(LOCAL_ADDR),
+                // A label or VNI stays with its next hop.
+                _ => path.attributes.next_hop(),
             };
             let med = path.attributes.med().filter(|_| from.is_none());
             let builder = builder.prepend(LOCAL_AS).local_pref(None).med(med);

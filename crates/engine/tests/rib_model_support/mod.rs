@@ -4,11 +4,16 @@
 
 mod expected;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chanter_bgp::{Attributes, ExtendedCommunity, Family, Nlri, Origin, PathData, SegmentKind};
 use chanter_engine::rib::{DestRef, PathOrigin, Scope};
 use chanter_engine::{PeerId, PeerRole, SessionInfo};
+use chanter_policy::{
+    Action, Adjust, Condition, Decision, PeerPolicy, Policy, PolicyRoute, PrefixRange, PrefixSet,
+    Rule, Verdict,
+};
 use chanter_types::{Asn, Instant};
 
 use crate::rib_support::{self, CLUSTER_ID, LOCAL_AS, Net, ROUTER_ID, nlri, rt};
@@ -21,13 +26,19 @@ const PLAIN: &[Family] = &[
 ];
 
 /// Peers by role and families; the number of a peer is its place and one.
-pub(crate) const PEERS: [(PeerRole, &[Family]); 6] = [
+///
+/// The last four are sent the same octets; so are the first two where no route targets count.
+pub(crate) const PEERS: [(PeerRole, &[Family]); 10] = [
     (PeerRole::RouteReflectorClient, ALL),
     (PeerRole::RouteReflectorClient, ALL),
     (PeerRole::Ibgp, ALL),
     (PeerRole::Ibgp, PLAIN),
     (PeerRole::Ebgp, PLAIN),
     (PeerRole::Ebgp, ALL),
+    (PeerRole::RouteReflectorClient, PLAIN),
+    (PeerRole::RouteReflectorClient, PLAIN),
+    (PeerRole::RouteReflectorClient, PLAIN),
+    (PeerRole::RouteReflectorClient, PLAIN),
 ];
 
 pub(crate) fn id(place: usize) -> PeerId {
@@ -44,6 +55,13 @@ pub(crate) fn destinations() -> Vec<Nlri> {
         "[2]:[0]:[48]:[02:00:00:00:00:02] rd 10.0.0.1:1",
         "[3]:[0]:[32]:[198.51.100.1] rd 10.0.0.1:1",
         "[9]:0011223344",
+        "10.0.0.1:1:10.2.0.0/16",
+        "10.0.0.2:1:10.2.0.0/16",
+        "10.0.0.1:1 2001:db8:2::/48",
+        "flow4 { destination 10.3.0.0/16; protocol =6 }",
+        "flow6 { destination 2001:db8:3::/48 }",
+        "flow4 { destination 10.3.0.0/16 } rd 10.0.0.1:1",
+        "flow6 { destination 2001:db8:3::/48 } rd 10.0.0.1:1",
         "64512:target:64512:1/96",
         "64513:target:64512:1/96",
         "64512:target:64512:2/96",
@@ -70,11 +88,13 @@ pub(crate) struct SetSpec {
 
 impl SetSpec {
     /// As the decoder gives it: without what another AS must not send.
-    fn build(&self, is_external: bool, nlri: &Nlri) -> Attributes {
+    fn build(&self, external: Option<Asn>, nlri: &Nlri) -> Attributes {
+        let is_external = external.is_some();
         let next_hop = std::net::Ipv4Addr::new(198, 51, 100, 1 + self.origin);
         let next_hop = match nlri {
-            Nlri::Ipv6(_) => next_hop.to_ipv6_mapped().into(),
-            _ => std::net::IpAddr::V4(next_hop),
+            Nlri::Ipv6(_) | Nlri::Vpn6(_) => Some(next_hop.to_ipv6_mapped().into()),
+            Nlri::FlowSpec(_) => None,
+            _ => Some(std::net::IpAddr::V4(next_hop)),
         };
         let mut builder = Attributes::builder().next_hop(next_hop);
         let path: &[Asn] = match self.path {
@@ -83,6 +103,10 @@ impl SetSpec {
             _ => &[Asn(65002)],
         };
         builder = builder.append_segment(SegmentKind::Sequence, path);
+        // Not always does an eBGP peer put its AS in front.
+        if let Some(asn) = external.filter(|_| self.path < 2) {
+            builder = builder.prepend(asn);
+        }
         builder = builder.med([None, Some(0), Some(10), Some(20)][usize::from(self.med)]);
         builder = builder.origin([Origin::Igp, Origin::Incomplete][usize::from(self.origin)]);
         for (bit, text) in ["64512:1", "64512:2", "64513:3"].into_iter().enumerate() {
@@ -97,8 +121,8 @@ impl SetSpec {
             builder = builder.push_extended_community(community);
         }
         match self.community {
-            0 => builder = builder.communities(vec![0xffff_ff01]),
-            1 => builder = builder.communities(vec![0xffff_ff02]),
+            0 => builder = builder.communities(vec![chanter_bgp::Community::NO_EXPORT]),
+            1 => builder = builder.communities(vec![chanter_bgp::Community::NO_ADVERTISE]),
             _ => {}
         }
         if self.loops == 0 {
@@ -115,6 +139,7 @@ impl SetSpec {
                         .prepend_cluster(CLUSTER_ID)
                 }
                 3 => builder = builder.originator_id(rib_support::router_id(2)),
+                5 => builder = builder.originator_id(rib_support::router_id(8)),
                 4 => {
                     builder = builder
                         .originator_id(rib_support::router_id(3))
@@ -131,6 +156,10 @@ impl SetSpec {
             Nlri::Evpn(chanter_bgp::EvpnNlri::MacIp(_)) => {
                 PathData::with_label(u32::from(self.local_pref))
             }
+            // A label, and the bottom of the stack.
+            Nlri::Vpn4(_) | Nlri::Vpn6(_) => {
+                PathData::with_label((u32::from(self.local_pref) + 16) << 4 | 1)
+            }
             _ => PathData::default(),
         }
     }
@@ -139,9 +168,12 @@ impl SetSpec {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ModelPath {
     pub(crate) origin: PathOrigin,
+    pub(crate) path_id: u32,
     pub(crate) data: PathData,
     pub(crate) attributes: Attributes,
     pub(crate) stale: bool,
+    /// Since a refresh began the peer has not repeated it (RFC 7313).
+    pub(crate) unrepeated: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -160,13 +192,13 @@ pub(crate) struct Model {
 
 impl Model {
     fn put(&mut self, nlri: &Nlri, path: ModelPath) {
-        self.take(nlri, path.origin);
+        self.take(nlri, (path.origin, path.path_id));
         self.paths.entry(nlri.clone()).or_default().push(path);
     }
 
-    fn take(&mut self, nlri: &Nlri, origin: PathOrigin) {
+    fn take(&mut self, nlri: &Nlri, one: (PathOrigin, u32)) {
         if let Some(paths) = self.paths.get_mut(nlri) {
-            paths.retain(|path| path.origin != origin);
+            paths.retain(|path| (path.origin, path.path_id) != one);
         }
         self.paths.retain(|_, paths| !paths.is_empty());
     }
@@ -199,6 +231,46 @@ pub(crate) struct Harness {
     model: Model,
     pool: Vec<Nlri>,
     imported: BTreeMap<DestRef, Nlri>,
+    withdrawals: u8,
+    /// The import policies in force.
+    policies: [u8; PEERS.len()],
+    /// Families that peers are about to have sent again.
+    refreshing: BTreeSet<(usize, Family)>,
+}
+
+/// All; nothing that has to do with 10.0.0.0/8; all, with another LOCAL_PREF.
+fn policy(which: u8) -> Arc<PeerPolicy> {
+    let rule = |name: &str, verdict| Rule::new(name, verdict);
+    let rules = match which {
+        0 => return Arc::default(),
+        1 => {
+            let set: PrefixSet = ["10.0.0.0/8 le 32".parse::<PrefixRange>().unwrap()]
+                .into_iter()
+                .collect();
+            let about = Condition::Prefix(Arc::new(set));
+            let ten = rule("ten", Verdict::Reject).matching(vec![about]);
+            vec![ten, rule("rest", Verdict::Accept)]
+        }
+        _ => {
+            let action = Action::LocalPref(Adjust::Set(150));
+            vec![rule("all", Verdict::Accept).doing(vec![action])]
+        }
+    };
+    Arc::new(PeerPolicy {
+        import: Some(Arc::new(Policy::new("model", rules))),
+        ..PeerPolicy::default()
+    })
+}
+
+/// The second peer sends several paths of a destination (RFC 7911).
+const ADD_PATH: usize = 1;
+
+fn path_id(place: usize, nlri: &Nlri, number: u8) -> u32 {
+    if place == ADD_PATH && nlri.family() != Family::IPV4_RTC {
+        number.into()
+    } else {
+        0
+    }
 }
 
 const RESTART_SECS: u64 = 30;
@@ -215,6 +287,9 @@ impl Harness {
             model,
             pool: destinations(),
             imported: BTreeMap::new(),
+            withdrawals: 0,
+            policies: [0; PEERS.len()],
+            refreshing: BTreeSet::new(),
         };
         for peer in 0..PEERS.len() - 1 {
             harness.up(peer, false);
@@ -235,17 +310,40 @@ impl Harness {
             return;
         };
         let nlri = self.pool[destination].clone();
-        let is_external = state.session.role == PeerRole::Ebgp;
-        let attributes = set.build(is_external, &nlri);
-        let is_taken = state.session.families.contains(&nlri.family())
+        let external = Some(state.session.peer_as).filter(|_| state.session.role == PeerRole::Ebgp);
+        let attributes = set.build(external, &nlri);
+        let mut is_taken = state.session.families.contains(&nlri.family())
             && !attributes.as_path().contains(LOCAL_AS)
+            && external.is_none_or(|asn| {
+                let has_policy = state.session.policy.import.is_some();
+                attributes.as_path().first_as() == Some(asn)
+                    && (has_policy || !nlri.family().is_flowspec())
+            })
             && attributes.originator_id() != Some(ROUTER_ID)
             && !attributes
                 .cluster_list()
                 .any(|cluster| cluster == CLUSTER_ID);
         let data = set.data(&nlri);
+        let policy = state.session.policy.clone();
+        let decision = policy.import(&PolicyRoute {
+            nlri: &nlri,
+            path: &data,
+            attributes: &attributes,
+            peer_as: state.session.peer_as,
+            local_as: LOCAL_AS,
+            ebgp: external.is_some(),
+        });
+        let changed = match decision {
+            Decision::Accept(changed) => changed,
+            Decision::Reject { .. } => {
+                is_taken = false;
+                None
+            }
+        };
+        let path_id = path_id(place, &nlri, set.mobility);
         let mut batch = chanter_bgp::UpdateBatch::new();
-        batch.reach(nlri.clone(), data, attributes.clone());
+        let sent = PathData { path_id, ..data };
+        batch.reach(nlri.clone(), sent, attributes.clone());
         self.net.rib.apply(peer, batch, self.net.now);
         let origin = PathOrigin::Peer(peer);
         if is_taken {
@@ -253,28 +351,36 @@ impl Harness {
                 &nlri,
                 ModelPath {
                     origin,
+                    path_id,
                     data,
-                    attributes,
+                    attributes: changed.unwrap_or(attributes),
                     stale: false,
+                    unrepeated: false,
                 },
             );
         } else {
-            self.model.take(&nlri, origin);
+            self.model.take(&nlri, (origin, path_id));
         }
     }
 
     pub(crate) fn withdraw(&mut self, place: usize, destination: usize) {
         if self.established(place) {
             let nlri = self.pool[destination].clone();
-            self.model.take(&nlri, PathOrigin::Peer(id(place)));
-            self.net.withdraw(id(place), nlri);
+            self.withdrawals = self.withdrawals.wrapping_add(1);
+            let path_id = path_id(place, &nlri, self.withdrawals % 3);
+            let one = (PathOrigin::Peer(id(place)), path_id);
+            self.model.take(&nlri, one);
+            let mut batch = chanter_bgp::UpdateBatch::new();
+            let event = chanter_bgp::RouteEvent::Withdraw { nlri, path_id };
+            batch.events.push(event);
+            self.net.rib.apply(id(place), batch, self.net.now);
         }
     }
 
     pub(crate) fn originate(&mut self, number: u32, destination: usize, set: &SetSpec) {
         let nlri = self.pool[destination].clone();
         let data = set.data(&nlri);
-        let attributes = set.build(false, &nlri);
+        let attributes = set.build(None, &nlri);
         self.net
             .rib
             .originate(number, nlri.clone(), data, &attributes, self.net.now);
@@ -283,9 +389,11 @@ impl Harness {
             &nlri,
             ModelPath {
                 origin,
+                path_id: 0,
                 data,
                 attributes,
                 stale: false,
+                unrepeated: false,
             },
         );
     }
@@ -293,7 +401,7 @@ impl Harness {
     pub(crate) fn unoriginate(&mut self, number: u32, destination: usize) {
         let nlri = &self.pool[destination];
         self.net.rib.unoriginate(number, nlri);
-        self.model.take(nlri, PathOrigin::Local(number));
+        self.model.take(nlri, (PathOrigin::Local(number), 0));
     }
 
     pub(crate) fn up(&mut self, place: usize, preserved: bool) {
@@ -303,6 +411,11 @@ impl Harness {
         let (role, families) = PEERS[place];
         let number = place as u32 + 1;
         let mut session = rib_support::session(number, role, families);
+        session.policy = policy(self.policies[place]);
+        if place == ADD_PATH {
+            let tables = families.iter().copied();
+            session.add_path_receive = tables.filter(|f| *f != Family::IPV4_RTC).collect();
+        }
         if preserved {
             session.forwarding_preserved = vec![Family::IPV4_UNICAST, Family::L2VPN_EVPN];
             session.forwarding_preserved.extend(families.get(3));
@@ -344,6 +457,7 @@ impl Harness {
             .filter(|path| path.origin == origin)
         {
             path.stale = true;
+            path.unrepeated = false;
             stale += 1;
         }
         let until = self.net.now + std::time::Duration::from_secs(RESTART_SECS);
@@ -356,6 +470,7 @@ impl Harness {
         if let Some(peer) = self.model.peers.get_mut(&id(place)) {
             peer.established = false;
         }
+        self.refreshing.retain(|(peer, _)| *peer != place);
         self.net
             .received
             .entry(id(place))
@@ -380,6 +495,43 @@ impl Harness {
     pub(crate) fn refresh(&mut self, place: usize, family: usize) {
         if let Some(family) = PEERS[place].1.get(family) {
             self.net.rib.route_refresh(id(place), *family);
+        }
+    }
+
+    pub(crate) fn peer_refresh(&mut self, place: usize, family: usize, begins: bool) {
+        let Some(family) = PEERS[place].1.get(family).copied() else {
+            return;
+        };
+        if !self.established(place) {
+            return;
+        }
+        let origin = PathOrigin::Peer(id(place));
+        let is_it =
+            |nlri: &Nlri, path: &ModelPath| path.origin == origin && nlri.family() == family;
+        let now = self.net.now;
+        if begins {
+            self.refreshing.insert((place, family));
+            self.net.rib.begin_refresh(id(place), family, now);
+            for (nlri, paths) in &mut self.model.paths {
+                let mine = paths.iter_mut().filter(|path| is_it(nlri, path));
+                mine.for_each(|path| path.unrepeated = true);
+            }
+            return;
+        }
+        let gone = if self.refreshing.remove(&(place, family)) {
+            self.model
+                .take_where(|nlri, path| is_it(nlri, path) && path.unrepeated)
+        } else {
+            0
+        };
+        assert_eq!(self.net.rib.end_refresh(id(place), family), gone);
+    }
+
+    pub(crate) fn set_policy(&mut self, place: usize, which: u8) {
+        self.policies[place] = which;
+        self.net.rib.set_policy(id(place), policy(which));
+        if let Some(peer) = self.model.peers.get_mut(&id(place)) {
+            peer.session.policy = policy(which);
         }
     }
 
@@ -452,8 +604,11 @@ impl Harness {
             let shown = at
                 .map(|at| self.net.rib.destination(at).paths())
                 .unwrap_or_default();
-            let best = shown.first().map(|(path, _)| path.origin);
-            assert_eq!(best, expected.map(|path| path.origin), "{nlri}");
+            let best = shown
+                .first()
+                .map(|(path, _)| (path.origin, path.data.path_id));
+            let expected = expected.map(|path| (path.origin, path.path_id));
+            assert_eq!(best, expected, "{nlri}");
             let count = self.model.paths.get(nlri).map_or(0, Vec::len);
             assert_eq!(shown.len(), count, "{nlri}");
             assert!(
@@ -461,14 +616,15 @@ impl Harness {
                 "{nlri}"
             );
             for (path, _) in shown {
-                let model = self.model.paths[nlri]
-                    .iter()
-                    .find(|model| model.origin == path.origin);
+                let model = self.model.paths[nlri].iter().find(|model| {
+                    (model.origin, model.path_id) == (path.origin, path.data.path_id)
+                });
                 let model = model.unwrap();
-                assert_eq!(
-                    (&model.attributes, model.data),
-                    (path.attributes, path.data)
-                );
+                let data = PathData {
+                    path_id: model.path_id,
+                    ..model.data
+                };
+                assert_eq!((&model.attributes, data), (path.attributes, path.data));
                 assert_eq!(model.stale, path.stale);
             }
         }
@@ -556,7 +712,12 @@ impl Harness {
             for place in 0..PEERS.len() {
                 let scope = Scope::ReceivedFrom(id(place));
                 let count = rib.scan(family, scope, 0).count();
-                assert_eq!(count, self.model.of_peer(id(place), family).len());
+                let tables = self.model.paths.iter();
+                let of_peer = tables.filter(|(nlri, paths)| {
+                    let origin = PathOrigin::Peer(id(place));
+                    nlri.family() == family && paths.iter().any(|path| path.origin == origin)
+                });
+                assert_eq!(count, of_peer.count());
             }
         }
     }

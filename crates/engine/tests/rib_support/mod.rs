@@ -50,22 +50,20 @@ pub(crate) fn router_id(number: u32) -> Ipv4Addr {
 }
 
 pub(crate) fn session(number: u32, role: PeerRole, families: &[Family]) -> SessionInfo {
+    let peer_addr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, number as u8));
+    let peer_as = match role {
+        PeerRole::Ebgp => Asn(65000 + number),
+        _ => LOCAL_AS,
+    };
     SessionInfo {
-        peer_addr: IpAddr::V4(Ipv4Addr::new(192, 0, 2, number as u8)),
-        local_addr: LOCAL_ADDR,
-        peer_as: if role == PeerRole::Ebgp {
-            Asn(65000 + number)
-        } else {
-            LOCAL_AS
-        },
-        local_as: LOCAL_AS,
-        peer_router_id: router_id(number),
-        role,
         families: families.to_vec(),
-        four_octet_as: true,
-        message_len_max: 4096,
         end_of_rib: families.to_vec(),
-        forwarding_preserved: Vec::new(),
+        ..SessionInfo::new(
+            (peer_addr, LOCAL_ADDR),
+            (peer_as, LOCAL_AS),
+            router_id(number),
+            role,
+        )
     }
 }
 
@@ -115,6 +113,7 @@ impl Received {
             families: session.families.iter().copied().collect(),
             ebgp: session.role == PeerRole::Ebgp,
             message_len_max: session.message_len_max,
+            ..CodecContext::default()
         };
         let mut rest = octets;
         while !rest.is_empty() {
@@ -143,7 +142,7 @@ impl Received {
                     let attributes = batch.attributes(*attributes).unwrap().clone();
                     self.routes.insert(nlri.clone(), (*data, attributes));
                 }
-                RouteEvent::Withdraw { nlri } => {
+                RouteEvent::Withdraw { nlri, .. } => {
                     self.withdrawals += 1;
                     let gone = self.routes.remove(nlri);
                     assert!(gone.is_some(), "{nlri} is withdrawn but was not advertised");

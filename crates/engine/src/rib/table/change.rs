@@ -4,7 +4,7 @@ use chanter_types::Instant;
 use smallvec::SmallVec;
 
 use super::select::Change;
-use super::{Path, Table, UNWRITTEN};
+use super::{Marks, Path, Table, UNWRITTEN};
 use crate::rib::chunked::NONE;
 use crate::rib::key::Key;
 use crate::rib::peers::{Peers, Source};
@@ -13,6 +13,7 @@ use crate::rib::peers::{Peers, Source};
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rib) struct NewPath<D> {
     pub(in crate::rib) source: Source,
+    pub(in crate::rib) path_id: u32,
     /// Held by the caller.
     pub(in crate::rib) set: u32,
     pub(in crate::rib) data: D,
@@ -29,12 +30,15 @@ impl<K: Key> Table<K> {
     ) -> bool {
         let digest = key.digest();
         let index = match self.find_by_digest(digest, &key) {
-            Some(index) => index,
+            Some(index) => {
+                self.revive(index);
+                index
+            }
             None => self.create(digest, key),
         };
         let old = self
             .has_path_from(index, new.source)
-            .then(|| self.path_from(index, new.source));
+            .then(|| self.path_from(index, new.source, new.path_id));
         match old.flatten() {
             Some(path) => {
                 self.replace(peers, index, path, &new, now);
@@ -48,18 +52,28 @@ impl<K: Key> Table<K> {
     }
 
     /// Takes the path of a source out; returns whether there was one.
-    pub(in crate::rib) fn withdraw(&mut self, peers: &Peers, source: Source, key: &K) -> bool {
+    pub(in crate::rib) fn withdraw(
+        &mut self,
+        peers: &Peers,
+        (source, path_id): (Source, u32),
+        key: &K,
+    ) -> bool {
         let Some(index) = self
             .find(key)
             .filter(|index| self.has_path_from(*index, source))
         else {
             return false;
         };
-        let path = self.path_from(index, source);
+        let path = self.path_from(index, source, path_id);
         if let Some(path) = path {
             self.remove(peers, index, path);
         }
         path.is_some()
+    }
+
+    /// Whether there is this path of the source.
+    pub(in crate::rib) fn has_path(&self, index: u32, source: Source, path_id: u32) -> bool {
+        self.has_path_from(index, source) && self.path_from(index, source, path_id).is_some()
     }
 
     fn has_path_from(&self, index: u32, source: Source) -> bool {
@@ -76,16 +90,19 @@ impl<K: Key> Table<K> {
         self.gone -= usize::from(old.is_none());
         self.attrs.hold(new.set);
         let path = self.paths.insert(Path {
-            since: now,
+            since: now.into(),
             attributes: new.set,
             source: new.source,
+            path_id: new.path_id,
             next: NONE,
-            stale: false,
+            marks: Marks::default(),
             data: new.data,
         });
         match new.source.slot() {
             Some(slot) => {
-                self.peer_mut(slot).received.insert(index);
+                let peer = self.peer_mut(slot);
+                peer.received.insert(index);
+                peer.paths += 1;
             }
             None => {
                 self.local.insert(index);
@@ -106,7 +123,7 @@ impl<K: Key> Table<K> {
         now: Instant,
     ) {
         let node = &mut self.paths[path];
-        let was_stale = std::mem::replace(&mut node.stale, false);
+        let was_stale = std::mem::take(&mut node.marks).has(Marks::STALE);
         let is_same = (node.attributes, node.data) == (new.set, new.data);
         if let (true, Some(slot)) = (was_stale, new.source.slot()) {
             self.peer_mut(slot).stale -= 1;
@@ -114,18 +131,25 @@ impl<K: Key> Table<K> {
         if is_same {
             return;
         }
-        let old_best = self.best_set(index);
-        self.attrs.hold(new.set);
         let node = &mut self.paths[path];
-        let old = std::mem::replace(&mut node.attributes, new.set);
         node.data = new.data;
-        node.since = now;
-        if old != new.set {
-            self.index_rts(index, new.set);
+        node.since = now.into();
+        self.exchange_set(peers, (index, path), new.set);
+    }
+
+    /// Gives a path another attribute set, which the caller holds too.
+    pub(super) fn exchange_set(&mut self, peers: &Peers, (index, path): (u32, u32), set: u32) {
+        let old_best = self.best_set(index);
+        self.attrs.hold(set);
+        let node = &mut self.paths[path];
+        let source = node.source;
+        let old = std::mem::replace(&mut node.attributes, set);
+        if old != set {
+            self.index_rts(index, set);
             self.unindex_rts(index, old);
         }
         let is_changed = self.select(peers, index, Change::Replaced(path));
-        self.note_change(index, is_changed, old_best, new.source);
+        self.note_change(index, is_changed, old_best, source);
         self.release_set(old);
     }
 
@@ -135,9 +159,13 @@ impl<K: Key> Table<K> {
         let node = self.paths.remove(path);
         match node.source.slot() {
             Some(slot) => {
+                let is_last = self.paths_from(index, node.source).is_empty();
                 let peer = self.peer_mut(slot);
-                peer.received.remove(index);
-                peer.stale -= u32::from(node.stale);
+                if is_last {
+                    peer.received.remove(index);
+                }
+                peer.paths -= 1;
+                peer.stale -= u32::from(node.marks.has(Marks::STALE));
             }
             None => {
                 self.local_paths -= 1;
@@ -166,7 +194,7 @@ impl<K: Key> Table<K> {
         let mut from = 0;
         while let Some(index) = self.peer(slot).and_then(|peer| peer.received.next(from)) {
             from = index + 1;
-            if let Some(path) = self.path_from(index, source) {
+            for path in self.paths_from(index, source) {
                 let old = self.best_set(index);
                 let is_changed = self.select(peers, index, Change::Replaced(path));
                 self.note_change(index, is_changed, old, source);
@@ -204,6 +232,9 @@ impl<K: Key> Table<K> {
     /// Puts the destination at the end of the journal, and aside for the peers that do not follow it.
     /// `old` is the attribute set that the best path had.
     fn note_change(&mut self, index: u32, is_changed: bool, old: Option<u32>, source: Source) {
+        if !self.takers.is_empty() {
+            self.push_paths(index, is_changed);
+        }
         if !is_changed && !K::SELECTED_PER_PEER {
             if K::BY_ROUTE_TARGET && self.best_is_local(index) {
                 self.pipe.aside.insert(index);
@@ -258,6 +289,12 @@ impl<K: Key> Table<K> {
             .iter_mut()
             .flatten()
             .filter_map(|peer| peer.cursor_mut())
+            .chain(
+                self.groups
+                    .iter_mut()
+                    .flatten()
+                    .map(|group| &mut group.cursor),
+            )
             .chain([&mut self.pipe.cursor])
             .collect();
         let dests = &mut self.dests;

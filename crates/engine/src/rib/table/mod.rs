@@ -5,10 +5,17 @@
 //! somebody who was sent it has yet to be told that it is gone (`holders`); only then is its index
 //! used again, so a bit in a peer's set always means the destination that it meant when it was set.
 
+mod add_path;
 mod change;
+mod group;
+mod long_lived;
+mod member;
 mod peer;
 mod pull;
+mod run;
 mod select;
+mod sent;
+mod share;
 mod show;
 
 use chanter_bgp::Attributes;
@@ -24,14 +31,19 @@ use super::key::Key;
 use super::mac_index::MacIndex;
 use super::peers::Source;
 use super::rt_index::RtIndex;
+use group::UpdateGroup;
 
 pub(super) use change::NewPath;
-pub(super) use peer::Feed;
 use peer::PeerTable;
+pub(super) use peer::Which;
 pub(super) use pull::{Pull, Window};
 
 /// The journal position of a destination that is not in it yet.
 const UNWRITTEN: u32 = NONE - 1;
+/// That of a destination that is gone, but still found by its key.
+const RETIRED: u32 = NONE - 2;
+/// Below so many of these, to sweep them out is not worth it.
+const RETIRED_MIN: usize = 1024;
 
 /// A digest as the hash table wants it, which looks at the highest and at the lowest bits.
 fn spread(digest: u32) -> u64 {
@@ -66,22 +78,60 @@ impl<K: Key> Slot for Dest<K> {
 
 #[derive(Debug)]
 struct Path<D> {
-    since: Instant,
+    since: Since,
     attributes: u32,
     source: Source,
+    /// Tells paths of one source apart (RFC 7911); 0 where there is one only.
+    path_id: u32,
     next: u32,
-    stale: bool,
+    marks: Marks,
     data: D,
+}
+
+/// What is to be known of a path beside what it says, in one octet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Marks(u8);
+
+impl Marks {
+    /// Kept from before a restart of its peer (RFC 4724 section 4.2).
+    const STALE: Marks = Marks(1);
+    /// Yet to be repeated: the peer sends all its routes again (RFC 7313 section 4).
+    const UNREPEATED: Marks = Marks(2);
+
+    fn has(self, mark: Marks) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    fn set(&mut self, mark: Marks) {
+        self.0 |= mark.0;
+    }
+}
+
+/// A time in whole seconds, in half the room.
+#[derive(Debug, Clone, Copy, Default)]
+struct Since(u32);
+
+impl From<Instant> for Since {
+    fn from(at: Instant) -> Self {
+        Since(u32::try_from(at.since_epoch().as_secs()).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<Since> for Instant {
+    fn from(since: Since) -> Self {
+        Instant::from_secs(since.0.into())
+    }
 }
 
 impl<D: Default> Slot for Path<D> {
     fn vacant(next_free: u32) -> Self {
         Path {
-            since: Instant::ZERO,
+            since: Since::default(),
             attributes: NONE,
             source: Source::VACANT,
+            path_id: 0,
             next: next_free,
-            stale: false,
+            marks: Marks::default(),
             data: D::default(),
         }
     }
@@ -116,12 +166,21 @@ pub(super) struct Table<K: Key> {
     journal: Journal,
     /// By slot.
     peers: Vec<Option<Box<PeerTable>>>,
+    /// Peers that are sent the same; by place.
+    groups: Vec<Option<Box<UpdateGroup>>>,
+    /// Peers that are sent several paths of a destination; by slot.
+    takers: Vec<u32>,
+    /// How much members of a group may be behind, in octets.
+    pub(super) ring_len_max: usize,
     /// Destinations with a path that originates at this node, and how many such paths.
     local: IndexSet,
     local_paths: usize,
     pipe: Pipe,
     /// Destinations without a path.
     gone: usize,
+    /// Destinations that are gone, but still found by their keys: they are swept out together, as it
+    /// costs a cache miss or two to take one out of a hash table.
+    retired: usize,
     /// Whether the journal has grown since those who follow it were told.
     pub(super) has_grown: bool,
     /// Peers for which something was put aside while nothing was before.
@@ -139,10 +198,14 @@ impl<K: Key> Table<K> {
             macs: MacIndex::new(),
             journal: Journal::new(),
             peers: Vec::new(),
+            groups: Vec::new(),
+            takers: Vec::new(),
+            ring_len_max: group::RING_LEN_MAX,
             local: IndexSet::default(),
             local_paths: 0,
             pipe: Pipe::default(),
             gone: 0,
+            retired: 0,
             has_grown: false,
             woken: Vec::new(),
         }
@@ -150,7 +213,7 @@ impl<K: Key> Table<K> {
 
     /// Destinations with a path.
     pub(super) fn destination_count(&self) -> usize {
-        self.dests.used() - self.gone
+        self.dests.used() - self.gone - self.retired
     }
 
     pub(super) fn path_count(&self) -> usize {
@@ -180,6 +243,7 @@ impl<K: Key> Table<K> {
 
     pub(super) fn find(&self, key: &K) -> Option<u32> {
         self.find_by_digest(key.digest(), key)
+            .filter(|index| self.dests[*index].journal != RETIRED)
     }
 
     fn find_by_digest(&self, digest: u32, key: &K) -> Option<u32> {
@@ -204,26 +268,57 @@ impl<K: Key> Table<K> {
         index
     }
 
-    /// Frees the destination, which has no path and no holder.
+    /// Lets go of the destination, which has no path and no holder.
     fn remove_destination(&mut self, index: u32) {
-        let dest = self.dests.remove(index);
+        let position = std::mem::replace(&mut self.dests[index].journal, RETIRED);
+        if position != UNWRITTEN {
+            self.journal.erase(position);
+        }
         self.gone -= 1;
-        if dest.journal != UNWRITTEN {
-            self.journal.erase(dest.journal);
+        self.retired += 1;
+        if self.retired == self.dests.used() {
+            self.retired = 0;
+            self.dests.clear();
+            self.macs.clear();
+            self.by_key = HashTable::new();
+        } else if self.retired > RETIRED_MIN.max(self.dests.end() as usize / 2) {
+            self.sweep();
         }
-        let digest = dest.key.digest();
-        if let Ok(entry) = self
-            .by_key
-            .find_entry(spread(digest), |entry| entry.1 == index)
-        {
-            entry.remove();
+    }
+
+    /// Takes a destination into use again that was found by its key.
+    fn revive(&mut self, index: u32) {
+        if self.dests[index].journal == RETIRED {
+            self.dests[index].journal = UNWRITTEN;
+            self.retired -= 1;
+            self.gone += 1;
         }
-        if dest.key.mac().is_some() {
-            self.macs.remove(index);
+    }
+
+    /// Frees the destinations that are gone.
+    fn sweep(&mut self) {
+        let dests = &self.dests;
+        self.by_key
+            .retain(|(_, index)| dests[*index].journal != RETIRED);
+        for index in 0..self.dests.end() {
+            if self.dests[index].journal == RETIRED && self.dests.remove(index).key.mac().is_some()
+            {
+                self.macs.remove(index);
+            }
         }
-        if self.dests.used() == 0 {
-            self.by_key.shrink_to(0, |entry| spread(entry.0));
-        }
+        self.retired = 0;
+    }
+
+    /// Looks at what a key will lead to, and does nothing: many together make their cache misses
+    /// overlap.
+    pub(super) fn touch(&self, key: &K) -> u32 {
+        let Some(index) = self.find_by_digest(key.digest(), key) else {
+            return 0;
+        };
+        let dest = &self.dests[index];
+        let journal = self.journal.get(dest.journal).unwrap_or(0);
+        let path = self.paths.get(dest.head).map_or(0, |path| path.attributes);
+        journal ^ path
     }
 
     /// Takes one holder off the destination, which goes if it has no path either.
@@ -243,9 +338,18 @@ impl<K: Key> Table<K> {
         })
     }
 
-    fn path_from(&self, index: u32, source: Source) -> Option<u32> {
+    fn path_from(&self, index: u32, source: Source, path_id: u32) -> Option<u32> {
+        self.paths_of(index).find(|path| {
+            let path = &self.paths[*path];
+            path.source == source && path.path_id == path_id
+        })
+    }
+
+    /// All paths of a source: several where it sends several (RFC 7911).
+    fn paths_from(&self, index: u32, source: Source) -> SmallVec<[u32; 2]> {
         self.paths_of(index)
-            .find(|path| self.paths[*path].source == source)
+            .filter(|path| self.paths[*path].source == source)
+            .collect()
     }
 
     /// The attribute set of the best path.

@@ -1,7 +1,12 @@
 //! What a table knows of each peer: the paths it sent, the destinations it was sent, and what is yet
 //! to be sent. There is no Adj-RIB-Out but a set of indexes: attributes are made when they go out.
 
-use super::Table;
+use super::add_path::{PathIds, takes_paths};
+use super::group::{Member, class_of};
+use super::{Marks, Path, Table};
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
 use crate::rib::chunked::NONE;
 use crate::rib::index_set::IndexSet;
 use crate::rib::key::Key;
@@ -16,6 +21,8 @@ pub(in crate::rib) enum Feed {
     /// Changes that concern it are put aside for it: it wants single route targets, and most of the
     /// table is not for it.
     Pushed,
+    /// It takes what is written for its update group, which also knows what it was sent.
+    Member(Member),
 }
 
 #[derive(Debug)]
@@ -28,13 +35,50 @@ pub(super) struct Export {
     pub(super) pending: IndexSet,
     /// Where in `pending` to go on, so that low indexes do not starve high ones.
     pub(super) pending_from: u32,
+    /// Of each destination that it was sent, the paths, where it takes several.
+    pub(super) path_ids: HashMap<u32, PathIds, FxBuildHasher>,
     pub(super) end_of_rib_sent: bool,
+}
+
+/// Which paths of a peer are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rib) enum Which {
+    All,
+    Stale,
+    /// Not repeated since the peer began to send all its routes again.
+    Unrepeated,
+}
+
+impl Which {
+    fn holds<D>(self, path: &Path<D>) -> bool {
+        match self {
+            Which::All => true,
+            Which::Stale => path.marks.has(Marks::STALE),
+            Which::Unrepeated => path.marks.has(Marks::UNREPEATED),
+        }
+    }
+}
+
+impl Export {
+    /// A path of the destination was taken back; returns whether that was all of it.
+    pub(super) fn forget(&mut self, index: u32, path_id: u32) -> bool {
+        if let Some(ids) = self.path_ids.get_mut(&index) {
+            ids.retain(|id| *id != path_id);
+            if !ids.is_empty() {
+                return false;
+            }
+            self.path_ids.remove(&index);
+        }
+        self.advertised.remove(index)
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct PeerTable {
     /// Destinations with a path of the peer: its Adj-RIB-In.
     pub(super) received: IndexSet,
+    /// How many paths these are: more where it sends several to a destination (RFC 7911).
+    pub(super) paths: u32,
     /// How many of these paths are stale.
     pub(super) stale: u32,
     pub(super) end_of_rib_received: bool,
@@ -52,6 +96,7 @@ impl PeerTable {
     pub(super) fn cursor_mut(&mut self) -> Option<&mut u32> {
         match &mut self.export.as_mut()?.feed {
             Feed::Journal(cursor) => Some(cursor),
+            Feed::Member(member) => Some(&mut member.scanned),
             Feed::Pushed => None,
         }
     }
@@ -110,12 +155,9 @@ impl<K: Key> Table<K> {
             return PeerCounts::default();
         };
         PeerCounts {
-            received: peer.received.len(),
+            received: peer.paths as usize,
             stale: peer.stale as usize,
-            advertised: peer
-                .export
-                .as_ref()
-                .map_or(0, |export| export.advertised.len()),
+            advertised: self.advertised_count(slot),
             end_of_rib_received: peer.end_of_rib_received,
             end_of_rib_sent: peer
                 .export
@@ -125,16 +167,29 @@ impl<K: Key> Table<K> {
     }
 
     /// Begins to send to a peer, all from the start.
-    pub(in crate::rib) fn start_export(&mut self, slot: u32, feed: Feed) {
-        let peer = self.peer_mut(slot);
-        peer.end_of_rib_received = false;
-        peer.export = Some(Export {
-            feed,
+    pub(in crate::rib) fn start_export(&mut self, peer: &Peer, slot: u32, is_pushed: bool) {
+        let place = self.peer_mut(slot);
+        place.end_of_rib_received = false;
+        place.export = Some(Export {
+            feed: if is_pushed {
+                Feed::Pushed
+            } else {
+                Feed::Journal(0)
+            },
             advertised: IndexSet::default(),
             pending: IndexSet::default(),
             pending_from: 0,
+            path_ids: HashMap::default(),
             end_of_rib_sent: false,
         });
+        if takes_paths::<K>(peer) {
+            self.takers.push(slot);
+        }
+        if is_pushed {
+            self.start_pushing(peer, slot);
+        } else {
+            self.start_shared(peer, slot);
+        }
     }
 
     /// Forgets what the peer was sent: its session is down.
@@ -142,8 +197,12 @@ impl<K: Key> Table<K> {
         for rt in peer.wanted.single() {
             self.rts.unsubscribe(slot, rt);
         }
+        self.takers.retain(|taker| *taker != slot);
         let export = self.peers.get_mut(slot as usize).and_then(Option::as_mut);
         if let Some(export) = export.and_then(|peer| peer.export.take()) {
+            if let Feed::Member(member) = export.feed {
+                self.leave(slot, member);
+            }
             for index in export.advertised.iter() {
                 self.release_destination(index);
             }
@@ -152,12 +211,14 @@ impl<K: Key> Table<K> {
 
     /// Sends all again (RFC 2918).
     pub(in crate::rib) fn refresh(&mut self, peer: &Peer, slot: u32) {
+        self.detach(slot);
         let wanted = self.pushed_all(peer);
         let Some(export) = self.export_mut(slot) else {
             return;
         };
         match &mut export.feed {
             Feed::Journal(cursor) => *cursor = 0,
+            Feed::Member(_) => {}
             Feed::Pushed => {
                 let advertised = export.advertised.clone();
                 self.put_aside(slot, advertised.iter().chain(wanted.iter()));
@@ -178,7 +239,7 @@ impl<K: Key> Table<K> {
     }
 
     /// Sets a peer that does not follow the journal on its way.
-    pub(in crate::rib) fn start_pushing(&mut self, peer: &Peer, slot: u32) {
+    fn start_pushing(&mut self, peer: &Peer, slot: u32) {
         for rt in peer.wanted.single().filter(|_| K::BY_ROUTE_TARGET) {
             self.rts.subscribe(slot, rt);
         }
@@ -222,6 +283,13 @@ impl<K: Key> Table<K> {
     ) {
         if !K::BY_ROUTE_TARGET || self.export_of(slot).is_none() {
             return;
+        }
+        if self.member(slot).is_some() {
+            if class_of::<K>(peer).is_some() {
+                // It gets all, before and after.
+                return;
+            }
+            self.detach(slot);
         }
         if self.switch_feed(peer, slot) {
             return;
@@ -290,71 +358,64 @@ impl<K: Key> Table<K> {
         }
     }
 
-    /// Marks the paths of a peer as stale (RFC 4724 section 4.2); those that are stale already, from
-    /// a restart before, go. Returns how many stay.
-    pub(in crate::rib) fn mark_stale(
-        &mut self,
-        peers: &Peers,
-        slot: u32,
-        removed: impl FnMut(&K),
-    ) -> usize {
-        self.remove_stale(peers, slot, removed);
+    /// Marks the paths of a peer as stale (RFC 4724 section 4.2); returns how many.
+    pub(in crate::rib) fn mark_stale(&mut self, slot: u32) -> usize {
         let received = self.peer_mut(slot).received.clone();
         for index in received.iter() {
-            if let Some(path) = self.path_from(index, Source::peer(slot)) {
-                self.paths[path].stale = true;
+            for path in self.paths_from(index, Source::peer(slot)) {
+                self.paths[path].marks = Marks::STALE;
             }
         }
-        self.peer_mut(slot).stale = received.len() as u32;
-        received.len()
+        let peer = self.peer_mut(slot);
+        peer.stale = peer.paths;
+        peer.stale as usize
     }
 
-    /// Notes the End-of-RIB of a peer, which ends the time of its stale paths.
-    pub(in crate::rib) fn end_of_rib(
-        &mut self,
-        peers: &Peers,
-        slot: u32,
-        removed: impl FnMut(&K),
-    ) -> usize {
+    /// Notes the End-of-RIB of a peer.
+    pub(in crate::rib) fn end_of_rib(&mut self, slot: u32) {
         self.peer_mut(slot).end_of_rib_received = true;
-        self.remove_stale(peers, slot, removed)
     }
 
-    pub(in crate::rib) fn remove_stale(
-        &mut self,
-        peers: &Peers,
-        slot: u32,
-        removed: impl FnMut(&K),
-    ) -> usize {
-        if self.peer(slot).is_none_or(|peer| peer.stale == 0) {
-            return 0;
+    /// The peer begins to repeat all its routes (RFC 7313).
+    pub(in crate::rib) fn mark_unrepeated(&mut self, slot: u32) {
+        let mut from = 0;
+        while let Some(index) = self.peer(slot).and_then(|peer| peer.received.next(from)) {
+            from = index + 1;
+            for path in self.paths_from(index, Source::peer(slot)) {
+                self.paths[path].marks.set(Marks::UNREPEATED);
+            }
         }
-        self.remove_paths(peers, slot, true, removed)
     }
 
-    /// Removes the paths of a peer, or the stale ones of them; returns how many.
+    /// Removes paths of a peer; returns how many.
     pub(in crate::rib) fn remove_paths(
         &mut self,
         peers: &Peers,
         slot: u32,
-        only_stale: bool,
+        which: Which,
         mut removed: impl FnMut(&K),
     ) -> usize {
+        if which == Which::Stale && self.stale_count(slot) == 0 {
+            return 0;
+        }
         let mut count = 0;
         let mut from = 0;
         while let Some(index) = self.peer(slot).and_then(|peer| peer.received.next(from)) {
             from = index + 1;
-            let Some(path) = self.path_from(index, Source::peer(slot)) else {
-                continue;
-            };
-            if only_stale && !self.paths[path].stale {
-                continue;
+            for path in self.paths_from(index, Source::peer(slot)) {
+                if which.holds(&self.paths[path]) {
+                    removed(&self.dests[index].key);
+                    self.remove(peers, index, path);
+                    count += 1;
+                }
             }
-            removed(&self.dests[index].key);
-            self.remove(peers, index, path);
-            count += 1;
         }
         count
+    }
+
+    /// How many paths the peer has.
+    pub(in crate::rib) fn path_count_of(&self, slot: u32) -> usize {
+        self.peer(slot).map_or(0, |peer| peer.paths as usize)
     }
 
     pub(in crate::rib) fn stale_count(&self, slot: u32) -> usize {
@@ -365,8 +426,14 @@ impl<K: Key> Table<K> {
     pub(in crate::rib) fn followers_behind(&self) -> impl Iterator<Item = u32> + '_ {
         let end = self.journal.end();
         (0..).zip(&self.peers).filter_map(move |(slot, peer)| {
-            let feed = peer.as_ref()?.export.as_ref()?.feed;
-            matches!(feed, Feed::Journal(cursor) if cursor < end).then_some(slot)
+            let is_behind = match peer.as_ref()?.export.as_ref()?.feed {
+                Feed::Journal(cursor) => cursor < end,
+                Feed::Member(member) => self
+                    .group_at(member.group)
+                    .is_some_and(|group| group.cursor < end || member.position < group.end()),
+                Feed::Pushed => false,
+            };
+            is_behind.then_some(slot)
         })
     }
 

@@ -10,13 +10,24 @@ use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
 use super::Table;
+use super::add_path::path_id;
 use super::peer::Feed;
+use super::sent::UNSENT;
 use crate::rib::best::Candidate;
 use crate::rib::chunked::NONE;
 use crate::rib::key::Key;
+use crate::rib::outflow::Outflow;
 use crate::rib::peers::{Peers, Source};
 use crate::rib::transform::Transforms;
 use crate::rib::verdict::{ExportRules, Form, NotExported};
+
+/// What a withdrawal says beside the key.
+fn withdrawn(path_id: u32) -> PathData {
+    PathData {
+        path_id,
+        ..PathData::default()
+    }
+}
 
 /// So many destinations at most are put together at a time.
 const WINDOW_MAX: usize = 1024;
@@ -25,47 +36,64 @@ const GROUP_LEN: usize = 128;
 
 /// Routes with one attribute set from one source.
 #[derive(Debug)]
-struct Group {
+pub(super) struct Group {
     /// `None`: not for this peer.
-    attributes: Option<Attributes>,
+    pub(super) attributes: Option<Attributes>,
+    /// Who gets them, in an update group.
+    pub(super) mark: u32,
+    /// The form, where the policy has to be asked about each route.
+    pub(super) asks: Option<Form>,
     first: u32,
     last: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
-    index: u32,
-    path: u32,
-    next: u32,
+pub(super) struct Entry {
+    pub(super) index: u32,
+    pub(super) path: u32,
+    pub(super) next: u32,
+    /// Who had the destination before, in an update group.
+    pub(super) old: u32,
 }
 
 /// Room for the work of one export call, kept from call to call.
 #[derive(Debug, Default)]
 pub(in crate::rib) struct Window {
-    withdrawn: Vec<Nlri>,
+    /// With path identifiers.
+    pub(super) withdrawn: Vec<(Nlri, u32)>,
     entries: Vec<Entry>,
-    groups: Vec<Group>,
-    by_set: HashMap<(u32, Source), u32, FxBuildHasher>,
-    last: Option<((u32, Source), u32)>,
+    pub(super) groups: Vec<Group>,
+    pub(super) by_set: HashMap<(u32, Source), u32, FxBuildHasher>,
+    /// What the policy changed, by fingerprint.
+    pub(super) by_change: HashMap<(u32, Source, u64), u32, FxBuildHasher>,
+    pub(super) last: Option<((u32, Source), u32)>,
+    /// In an update group: withdrawn destinations by who had them.
+    pub(super) taken: Vec<(u32, u32)>,
+    /// Members that lose a destination which others have.
+    pub(super) lost: Vec<(u32, u32)>,
     routes: Vec<(Nlri, PathData)>,
 }
 
 impl Window {
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.withdrawn.clear();
+        self.taken.clear();
+        self.lost.clear();
         self.entries.clear();
         self.groups.clear();
         self.by_set.clear();
+        self.by_change.clear();
         self.last = None;
     }
 
     /// About how many octets it will take.
-    fn len(&self, nlri_len: usize) -> usize {
-        (self.entries.len() + self.withdrawn.len()) * nlri_len + self.groups.len() * GROUP_LEN
+    pub(super) fn len(&self, nlri_len: usize) -> usize {
+        (self.entries.len() + self.withdrawn.len() + self.taken.len()) * nlri_len
+            + self.groups.len() * GROUP_LEN
     }
 
-    fn is_full(&self) -> bool {
-        self.entries.len() + self.withdrawn.len() >= WINDOW_MAX
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() + self.withdrawn.len() + self.taken.len() >= WINDOW_MAX
     }
 }
 
@@ -86,11 +114,22 @@ impl<K: Key> Table<K> {
         &mut self,
         pull: &mut Pull<'_>,
         limit: usize,
-        out: &mut Vec<u8>,
+        out: &mut Outflow,
     ) -> bool {
-        if self.export_of(pull.slot).is_none() {
+        let Some(export) = self.export_of(pull.slot) else {
             return false;
+        };
+        if let Feed::Member(member) = export.feed {
+            return self.pull_shared(pull, member, limit, out);
         }
+        let has_more = self.pull_alone(pull, limit, out.writer());
+        if !has_more {
+            self.join(pull);
+        }
+        has_more
+    }
+
+    fn pull_alone(&mut self, pull: &mut Pull<'_>, limit: usize, out: &mut Vec<u8>) -> bool {
         while let Some(first) = self.next_waiting(pull.slot) {
             if out.len() >= limit {
                 self.put_back(pull.slot, first);
@@ -135,14 +174,7 @@ impl<K: Key> Table<K> {
         let Feed::Journal(cursor) = &mut export.feed else {
             return None;
         };
-        while *cursor < journal.end() {
-            let entry = journal.get(*cursor);
-            *cursor += 1;
-            if entry.is_some() {
-                return entry;
-            }
-        }
-        None
+        journal.next(cursor)
     }
 
     /// Undoes [`Table::next_waiting`].
@@ -157,6 +189,9 @@ impl<K: Key> Table<K> {
 
     /// Adds one destination to the window, and notes what the peer will have then.
     fn look_at(&mut self, pull: &mut Pull<'_>, index: u32) {
+        if pull.context.add_path_send.contains(K::FAMILY) {
+            return self.look_at_paths(pull, index);
+        }
         let chosen = self.choose(pull, index);
         let Some(export) = self.export_mut(pull.slot) else {
             return;
@@ -165,10 +200,17 @@ impl<K: Key> Table<K> {
             Some((path, group)) => {
                 let is_new = export.advertised.insert(index);
                 self.dests[index].holders += u32::from(is_new);
-                pull.window.push(group, index, path);
+                let entry = Entry {
+                    index,
+                    path,
+                    next: NONE,
+                    old: UNSENT,
+                };
+                pull.window.push(group, entry);
             }
             None if export.advertised.remove(index) => {
-                pull.window.withdrawn.push(self.dests[index].key.to_nlri());
+                let nlri = self.dests[index].key.to_nlri();
+                pull.window.withdrawn.push((nlri, 0));
                 self.release_destination(index);
             }
             None => {}
@@ -184,36 +226,8 @@ impl<K: Key> Table<K> {
         } else {
             Some(self.dests[index].head).filter(|head| *head != NONE)?
         };
-        let node = &self.paths[path];
-        let key = (node.attributes, node.source);
-        let group = match pull.window.last {
-            Some((last, group)) if last == key => group,
-            _ => self.group(pull, key),
-        };
-        pull.window.last = Some((key, group));
-        pull.window.groups[group as usize].attributes.as_ref()?;
-        Some((path, group))
-    }
-
-    fn group(&self, pull: &mut Pull<'_>, key: (u32, Source)) -> u32 {
-        if let Some(group) = pull.window.by_set.get(&key) {
-            return *group;
-        }
-        let set = &self.attrs[key.0];
-        let form = pull
-            .rules
-            .judge(pull.peers, pull.slot, K::FAMILY, key.1, set);
-        let attributes = form
-            .ok()
-            .map(|form| pull.transforms.apply(K::FAMILY, set, form));
-        let group = pull.window.groups.len() as u32;
-        pull.window.groups.push(Group {
-            attributes,
-            first: NONE,
-            last: NONE,
-        });
-        pull.window.by_set.insert(key, group);
-        group
+        let run = self.run_of(pull, None, (index, path))?;
+        Some((path, run))
     }
 
     /// The path that a peer is sent and its form: the best path, or nothing. Where the family has it
@@ -252,49 +266,63 @@ impl<K: Key> Table<K> {
     }
 
     /// Writes the window; returns the destinations that cannot be sent on this session.
-    fn write(&self, pull: &mut Pull<'_>, out: &mut Vec<u8>) -> Vec<u32> {
+    fn write(&self, pull: &mut Pull<'_>, out: &mut Vec<u8>) -> Vec<Entry> {
         let mut unsent = Vec::new();
-        let mut writer = UpdateWriter::new(pull.context, out);
-        let window = &mut *pull.window;
-        for group in &window.groups {
-            let Some(attributes) = group.attributes.as_ref().filter(|_| group.first != NONE) else {
-                continue;
-            };
-            window.routes.clear();
-            let mut at = group.first;
-            while at != NONE {
-                let entry = window.entries[at as usize];
-                let data = K::unpack(self.paths[entry.path].data);
-                window
-                    .routes
-                    .push((self.dests[entry.index].key.to_nlri(), data));
-                at = entry.next;
-            }
-            let routes = window.routes.iter().map(|(nlri, data)| (nlri, *data));
-            if writer.reach(K::FAMILY, attributes, routes) < window.routes.len() {
-                unsent.extend(window.unsent(K::FAMILY, group, pull.context));
-            }
+        for number in 0..pull.window.groups.len() {
+            unsent.extend(self.write_run(pull.context, pull.window, number, out));
         }
+        let window = &mut *pull.window;
+        let mut writer = UpdateWriter::new(pull.context, out);
         if !window.withdrawn.is_empty() {
             // Last, so that what takes the place of a route is there before the route goes. What the
             // NLRI carries beside its key does not count in a withdrawal.
             let routes = window
                 .withdrawn
                 .iter()
-                .map(|nlri| (nlri, PathData::default()));
+                .map(|(nlri, path_id)| (nlri, withdrawn(*path_id)));
             writer.withdraw(K::FAMILY, routes);
         }
         unsent
     }
 
+    /// Writes the routes of one group of the window; returns those that cannot be sent.
+    pub(super) fn write_run(
+        &self,
+        context: &CodecContext,
+        window: &mut Window,
+        number: usize,
+        out: &mut Vec<u8>,
+    ) -> Vec<Entry> {
+        let group = &window.groups[number];
+        let Some(attributes) = group.attributes.as_ref().filter(|_| group.first != NONE) else {
+            return Vec::new();
+        };
+        window.routes.clear();
+        let mut at = group.first;
+        while at != NONE {
+            let entry = window.entries[at as usize];
+            let mut data = K::unpack(self.paths[entry.path].data);
+            data.path_id = path_id(entry.path);
+            let nlri = self.dests[entry.index].key.to_nlri();
+            window.routes.push((nlri, data));
+            at = entry.next;
+        }
+        let routes = window.routes.iter().map(|(nlri, data)| (nlri, *data));
+        let written = UpdateWriter::new(context, out).reach(K::FAMILY, attributes, routes);
+        if written < window.routes.len() {
+            return window.unsent(K::FAMILY, group, context);
+        }
+        Vec::new()
+    }
+
     /// Takes back what was sent before of destinations that cannot be sent any more.
-    fn withdraw_unsent(&mut self, pull: &Pull<'_>, unsent: Vec<u32>, out: &mut Vec<u8>) {
-        for index in unsent {
+    fn withdraw_unsent(&mut self, pull: &Pull<'_>, unsent: Vec<Entry>, out: &mut Vec<u8>) {
+        for Entry { index, path, .. } in unsent {
             let nlri = self.dests[index].key.to_nlri();
-            let route = [(&nlri, PathData::default())];
+            let route = [(&nlri, withdrawn(path_id(path)))];
             UpdateWriter::new(pull.context, out).withdraw(K::FAMILY, route);
             let export = self.export_mut(pull.slot);
-            if export.is_some_and(|export| export.advertised.remove(index)) {
+            if export.is_some_and(|export| export.forget(index, path_id(path))) {
                 self.release_destination(index);
             }
         }
@@ -310,12 +338,12 @@ impl<K: Key> Table<K> {
 impl Window {
     /// Of a group whose routes are in `routes`, those that fit into no message (RFC 8654 section 4),
     /// or that have no next hop.
-    fn unsent(&self, family: Family, group: &Group, context: &CodecContext) -> Vec<u32> {
+    fn unsent(&self, family: Family, group: &Group, context: &CodecContext) -> Vec<Entry> {
         let mut unsent = Vec::new();
         let mut at = group.first;
         let mut scratch = Vec::new();
         for (nlri, data) in &self.routes {
-            let Some(entry) = self.entries.get(at as usize) else {
+            let Some(entry) = self.entries.get(at as usize).copied() else {
                 break;
             };
             scratch.clear();
@@ -324,20 +352,39 @@ impl Window {
                 writer.reach(family, attributes, [(nlri, *data)]) > 0
             });
             if !fits {
-                unsent.push(entry.index);
+                unsent.push(entry);
             }
             at = entry.next;
         }
         unsent
     }
 
-    fn push(&mut self, group: u32, index: u32, path: u32) {
-        let place = self.entries.len() as u32;
-        self.entries.push(Entry {
-            index,
-            path,
-            next: NONE,
+    pub(super) fn add_group(
+        &mut self,
+        key: (u32, Source),
+        attributes: Option<Attributes>,
+        mark: u32,
+    ) -> u32 {
+        let group = self.add_run(attributes, mark);
+        self.by_set.insert(key, group);
+        group
+    }
+
+    pub(super) fn add_run(&mut self, attributes: Option<Attributes>, mark: u32) -> u32 {
+        let group = self.groups.len() as u32;
+        self.groups.push(Group {
+            attributes,
+            mark,
+            asks: None,
+            first: NONE,
+            last: NONE,
         });
+        group
+    }
+
+    pub(super) fn push(&mut self, group: u32, entry: Entry) {
+        let place = self.entries.len() as u32;
+        self.entries.push(entry);
         let group = &mut self.groups[group as usize];
         match group.last {
             NONE => group.first = place,

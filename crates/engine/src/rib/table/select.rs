@@ -22,9 +22,12 @@ pub(super) enum Change {
 impl<K: Key> Table<K> {
     pub(in crate::rib) fn candidate(&self, path: u32) -> Candidate<'_> {
         let path = &self.paths[path];
+        let set = &self.attrs[path.attributes];
         Candidate {
-            attributes: self.attrs[path.attributes].attributes(),
+            attributes: set.attributes(),
             source: path.source,
+            path_id: path.path_id,
+            is_last_resort: set.llgr_stale,
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use chanter_bgp::Nlri;
+use chanter_bgp::{Nlri, PathData};
 use chanter_types::{MacAddr, RouteTarget};
 
-use super::Table;
+use super::peer::Feed;
+use super::{RETIRED, Table};
 use crate::rib::PathRef;
 use crate::rib::best::{Candidate, LossReason};
 use crate::rib::chunked::NONE;
@@ -14,7 +15,8 @@ use crate::rib::peers::Peers;
 
 impl<K: Key> Table<K> {
     pub(in crate::rib) fn nlri(&self, index: u32) -> Option<Nlri> {
-        self.dests.get(index).map(|dest| dest.key.to_nlri())
+        let dest = self.dests.get(index)?;
+        (dest.journal != RETIRED).then(|| dest.key.to_nlri())
     }
 
     pub(in crate::rib) fn best(&self, peers: &Peers, index: u32) -> Option<PathRef<'_>> {
@@ -42,9 +44,12 @@ impl<K: Key> Table<K> {
         PathRef {
             origin: peers.origin(node.source),
             attributes: self.attrs[node.attributes].attributes(),
-            data: K::unpack(node.data),
-            since: node.since,
-            stale: node.stale,
+            data: PathData {
+                path_id: node.path_id,
+                ..K::unpack(node.data)
+            },
+            since: node.since.into(),
+            stale: node.marks.has(super::Marks::STALE),
         }
     }
 
@@ -82,12 +87,37 @@ impl<K: Key> Table<K> {
     }
 
     pub(in crate::rib) fn next_advertised(&self, slot: u32, from: u32) -> Option<u32> {
-        self.export_of(slot)?.advertised.next(from)
+        let export = self.export_of(slot)?;
+        match export.feed {
+            Feed::Member(member) => self.group_at(member.group)?.sent.next(slot, from),
+            _ => export.advertised.next(from),
+        }
     }
 
     pub(in crate::rib) fn is_advertised(&self, slot: u32, index: u32) -> bool {
-        self.export_of(slot)
-            .is_some_and(|export| export.advertised.contains(index))
+        let Some(export) = self.export_of(slot) else {
+            return false;
+        };
+        match export.feed {
+            Feed::Member(member) => self
+                .group_at(member.group)
+                .is_some_and(|group| group.sent.has(group.sent.get(index), slot)),
+            _ => export.advertised.contains(index),
+        }
+    }
+
+    /// How many destinations a peer was sent.
+    pub(super) fn advertised_count(&self, slot: u32) -> usize {
+        let Some(export) = self.export_of(slot) else {
+            return 0;
+        };
+        match export.feed {
+            Feed::Member(member) => {
+                let group = self.group_at(member.group);
+                group.map_or(0, |group| group.sent.sent_to(slot))
+            }
+            _ => export.advertised.len(),
+        }
     }
 
     pub(in crate::rib) fn next_with_rt(&self, rt: RouteTarget, from: u32) -> Option<u32> {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use chanter_bgp::{
-    Attributes, EvpnNlri, ExtendedCommunity, Family, Nlri, PathData, PmsiTunnel, RouteEvent,
-    UpdateBatch, encapsulation,
+    Attributes, EvpnNlri, ExtendedCommunity, Family, LongLivedFamily, Nlri, PathData, PmsiTunnel,
+    RouteEvent, SegmentKind, UpdateBatch, encapsulation,
 };
 use chanter_engine::desired::{DataplaneError, DesiredKey, DomainId};
 use chanter_engine::{EngineConfig, Input, PeerId, PeerRole, SessionInfo};
@@ -16,7 +16,7 @@ use chanter_intent::{
 };
 use chanter_types::Asn;
 
-use super::World;
+use super::{World, policy};
 
 /// The words of a line: those in order, and the `key=value` ones.
 pub(super) struct Words<'a> {
@@ -58,7 +58,7 @@ impl<'a> Words<'a> {
         self.keyed.get(key).map(|text| self.parse(text))
     }
 
-    fn list<T: std::str::FromStr>(&self, key: &str) -> Option<Vec<T>> {
+    pub(super) fn list<T: std::str::FromStr>(&self, key: &str) -> Option<Vec<T>> {
         let words = self
             .keyed
             .get(key)?
@@ -276,6 +276,18 @@ fn peer_input(peer: PeerId, words: &mut Words<'_>) -> Input {
             peer,
             family: words.parse(words.line_end()),
         },
+        "begin-refresh" => Input::BeginOfRefresh {
+            peer,
+            family: words.parse(words.line_end()),
+        },
+        "end-refresh" => Input::EndOfRefresh {
+            peer,
+            family: words.parse(words.line_end()),
+        },
+        "policy" => Input::SetPolicy {
+            peer,
+            policy: policy::read(words),
+        },
         "reach" => {
             let (nlri, data, attributes) = route(words);
             let mut batch = UpdateBatch::new();
@@ -284,7 +296,11 @@ fn peer_input(peer: PeerId, words: &mut Words<'_>) -> Input {
         }
         "withdraw" => {
             let mut batch = UpdateBatch::new();
-            batch.withdraw(words.rest().parse().expect("an NLRI"));
+            let nlri = words.rest().parse().expect("an NLRI");
+            batch.events.push(RouteEvent::Withdraw {
+                nlri,
+                path_id: words.get("path-id").unwrap_or(0),
+            });
             Input::Updates { peer, batch }
         }
         "end-of-rib" => {
@@ -311,7 +327,22 @@ impl<'a> Words<'a> {
     }
 }
 
-/// `ADDR role=ibgp families=... eor=... preserved=...`
+/// `llgr=FAMILY:SECS,...`; with `llgr-preserved` the peer preserved its forwarding state.
+fn long_lived(words: &Words<'_>) -> Vec<LongLivedFamily> {
+    let all = words.list::<String>("llgr").unwrap_or_default();
+    let read = |text: &String| {
+        let (family, time) = text.split_once(':').expect("a family and a time");
+        LongLivedFamily {
+            family: words.parse(family),
+            time: secs(time),
+            preserved: words.has("llgr-preserved"),
+        }
+    };
+    all.iter().map(read).collect()
+}
+
+/// `ADDR role=ibgp families=... eor=... preserved=... add-path=... ebgp-role=... llgr=...`, and what
+/// [`policy::read`] reads.
 fn session(words: &mut Words<'_>) -> SessionInfo {
     let peer_addr: IpAddr = {
         let addr = words.next();
@@ -331,21 +362,25 @@ fn session(words: &mut Words<'_>) -> SessionInfo {
         IpAddr::V6(_) => Ipv4Addr::new(203, 0, 113, 1),
     };
     SessionInfo {
-        peer_addr,
-        local_addr: IpAddr::from([192, 0, 2, 1]),
-        peer_as: words.get("as").unwrap_or(Asn(64512)),
-        local_as: Asn(64512),
-        peer_router_id: words.get("router-id").unwrap_or(router_id),
-        role,
-        four_octet_as: true,
-        message_len_max: 4096,
         end_of_rib: words.list("eor").unwrap_or_else(|| families.clone()),
         forwarding_preserved: words.list("preserved").unwrap_or_default(),
+        add_path_receive: words.list("add-path").unwrap_or_default(),
+        bgp_role: words.get("ebgp-role"),
+        route_refresh: !words.has("no-refresh"),
+        long_lived: long_lived(words),
+        policy: policy::read(words),
         families,
+        ..SessionInfo::new(
+            (peer_addr, IpAddr::from([192, 0, 2, 1])),
+            (words.get("as").unwrap_or(Asn(64512)), Asn(64512)),
+            words.get("router-id").unwrap_or(router_id),
+            role,
+        )
     }
 }
 
-/// `NLRI nh=ADDR label=N rt=RT,RT encap=vxlan|gre|none lp=N mobility=N[:sticky] pmsi=N`.
+/// `NLRI nh=ADDR label=N rt=RT,RT encap=vxlan|gre|none lp=N mobility=N[:sticky] pmsi=N path=AS,AS
+/// community=C,C otc=AS aigp=N path-id=N`.
 fn route(words: &mut Words<'_>) -> (Nlri, PathData, Attributes) {
     let nlri: Nlri = words
         .rest()
@@ -388,16 +423,21 @@ fn route(words: &mut Words<'_>) -> (Nlri, PathData, Attributes) {
         None => None,
     };
     let is_mac = matches!(nlri, Nlri::Evpn(EvpnNlri::MacIp(_)));
+    let path: Vec<Asn> = words.list("path").unwrap_or_default();
     let attributes = Attributes::builder()
+        .append_segment(SegmentKind::Sequence, &path)
         .next_hop(next_hop)
         .local_pref(words.get("lp").unwrap_or(100))
+        .communities(words.list("community").unwrap_or_default())
         .extended_communities(communities)
+        .aigp(words.get::<u64>("aigp"))
+        .only_to_customer(words.get::<Asn>("otc"))
         .pmsi_tunnel(pmsi)
         .build();
-    let data = if is_mac {
-        PathData::with_label(label)
-    } else {
-        PathData::default()
+    let has_label = is_mac || matches!(nlri, Nlri::Vpn4(_) | Nlri::Vpn6(_));
+    let data = PathData {
+        path_id: words.get("path-id").unwrap_or(0),
+        ..PathData::with_label(if has_label { label } else { 0 })
     };
     (nlri, data, attributes)
 }

@@ -4,6 +4,7 @@
 
 mod input;
 mod output;
+mod policy;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet};

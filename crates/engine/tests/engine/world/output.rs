@@ -4,7 +4,7 @@ use chanter_bgp::{
     CodecContext, Message, RouteEvent, UpdateBatch, decode_message, decode_update, frame_len,
 };
 use chanter_engine::desired::{DesiredChange, DesiredValue};
-use chanter_engine::{Engine, Event, ObjectStatus, Output};
+use chanter_engine::{Engine, Event, ObjectStatus, Output, PeerOrder};
 
 pub(crate) fn output_text(output: &Output) -> Option<String> {
     Some(match output {
@@ -30,6 +30,15 @@ pub(crate) fn output_text(output: &Output) -> Option<String> {
         // The status says the same.
         Output::Event(Event::Object { .. }) => return None,
         Output::Event(event) => format!("event {event}"),
+        Output::Order(PeerOrder::Refresh { peer, families }) => {
+            let families: Vec<String> = families.iter().map(ToString::to_string).collect();
+            format!("order refresh {} {}", peer.0, families.join(","))
+        }
+        Output::Order(PeerOrder::PrefixLimit {
+            peer,
+            family,
+            limit,
+        }) => format!("order prefix-limit {} {family} {limit}", peer.0),
     })
 }
 
@@ -105,7 +114,7 @@ pub(crate) fn updates_text(mut octets: &[u8]) -> Vec<String> {
                     };
                     format!("reach {nlri}{label}, {attributes}")
                 }
-                RouteEvent::Withdraw { nlri } => format!("withdraw {nlri}"),
+                RouteEvent::Withdraw { nlri, .. } => format!("withdraw {nlri}"),
                 RouteEvent::EndOfRib(family) => format!("end-of-rib {family}"),
             });
         }

@@ -1,7 +1,7 @@
 //! Views as text.
 
 use chanter_engine::PeerId;
-use chanter_engine::view::{RouteQuery, WhyQuery, WhySubject};
+use chanter_engine::view::{RouteQuery, WhyQuery, WhyStep, WhySubject};
 use chanter_intent::InstanceId;
 
 use super::World;
@@ -16,6 +16,7 @@ impl World {
             "instance" => self.instance_text(words.next()),
             "summary" => vec![self.summary_text()],
             "peers" => self.peers_text(),
+            "rejected" => self.rejected_text(),
             "routes" => self.routes_text(words),
             "why" => self.why_text(words),
             other => panic!("unknown view {other:?}: {}", words.line),
@@ -110,8 +111,12 @@ impl World {
                 let by: Vec<&str> = path.imported_by.iter().map(|id| id.as_str()).collect();
                 let stale = if path.stale { " stale" } else { "" };
                 let lost = path.lost_because.unwrap_or_else(|| "best".to_owned());
+                let id = match path.data.path_id {
+                    0 => String::new(),
+                    id => format!(" path id {id}"),
+                };
                 lines.push(format!(
-                    "  {:?}{stale}, {lost}, imported by {by:?}",
+                    "  {:?}{id}{stale}, {lost}, imported by {by:?}",
                     path.source
                 ));
             }
@@ -127,17 +132,32 @@ impl World {
         };
         let instance = words.keyed.get("instance").map(|id| InstanceId::new(id));
         let mut lines = Vec::new();
-        for part in self.engine.why(&WhyQuery { instance, subject }).instances {
+        let report = self.engine.why(&WhyQuery { instance, subject });
+        for part in report.instances {
             lines.push(format!("{}: {}", part.instance, part.verdict));
-            for step in part.steps {
-                lines.push(format!("  {:?}: {}", step.stage, step.text));
-                lines.extend(
-                    step.rejected
-                        .into_iter()
-                        .map(|line| format!("    not {line}")),
-                );
-            }
+            part.steps
+                .iter()
+                .for_each(|step| step_text(step, &mut lines));
+        }
+        for step in &report.routes {
+            step_text(step, &mut lines);
+        }
+        let not_taken = report.not_taken.into_iter();
+        lines.extend(not_taken.map(|line| format!("  not taken: {line}")));
+        lines
+    }
+
+    fn rejected_text(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for view in self.engine.peers() {
+            let rejected = view.rejected.into_iter();
+            lines.extend(rejected.map(|(reason, n)| format!("{}: {n} times {reason}", view.addr)));
         }
         lines
     }
+}
+
+fn step_text(step: &WhyStep, lines: &mut Vec<String>) {
+    lines.push(format!("  {:?}: {}", step.stage, step.text));
+    lines.extend(step.rejected.iter().map(|line| format!("    not {line}")));
 }
