@@ -19,13 +19,13 @@ const REFUSED_WINDOW: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Accepts connections for ever.
-pub(crate) async fn run<R: Routes>(listener: TcpListener, registry: Arc<Registry>, routes: R) {
-    let clock = routes.clock();
+pub(crate) async fn run<R: Routes>(listener: Arc<TcpListener>, registry: Arc<Registry<R>>) {
+    let clock = registry.clock();
     let mut lines = RateLimit::new(REFUSED_LINES_MAX, REFUSED_WINDOW);
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                let result = registry.accept(stream, remote.ip(), &routes);
+                let result = registry.accept(stream, remote);
                 if let Err(reason) = result
                     && reason != Refused::Stopped
                     && let Some(more) = lines.allow(clock.now())

@@ -1,25 +1,30 @@
 //! The speaker as a whole.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chanter_bgp::Family;
 use chanter_bgp::session::StopMode;
 use chanter_engine::PeerId;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::config::SpeakerConfig;
-use crate::peer::Command;
-use crate::registry::Registry;
+use crate::listeners::ListenError;
+use crate::peer::{Command, NotDone};
+use crate::registry::{Entry, Registry};
 use crate::status::PeerStatus;
-use crate::{Routes, listener, socket};
+use crate::{PeerAddr, Routes};
 
 /// How long a stop may take: last words to peers, and their answers.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
-/// Why a speaker cannot start.
+/// Why a speaker cannot be as it is told.
 #[derive(Debug, thiserror::Error)]
 pub enum SpeakerError {
     /// An address cannot be listened on.
@@ -33,7 +38,27 @@ pub enum SpeakerError {
     },
     /// Two peers with one address: a connection from there could be of either.
     #[error("peer {0} is configured twice")]
-    DuplicatePeer(IpAddr),
+    DuplicatePeer(PeerAddr),
+}
+
+impl From<ListenError> for SpeakerError {
+    fn from(ListenError { addr, error }: ListenError) -> Self {
+        SpeakerError::Listen { addr, error }
+    }
+}
+
+/// Why something was not done with a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PeerError {
+    /// There is no such peer.
+    #[error("there is no such peer")]
+    Unknown,
+    /// It has no session.
+    #[error("the peer has no session")]
+    NotEstablished,
+    /// It cannot be asked for its routes.
+    #[error("the peer does not have the route refresh capability; reset the session instead")]
+    NoRouteRefresh,
 }
 
 /// A BGP speaker.
@@ -51,76 +76,159 @@ impl Speaker {
         routes: R,
     ) -> Result<SpeakerHandle, SpeakerError> {
         check(&config)?;
-        let mut listeners = Vec::new();
-        for addr in &config.listen {
-            let listener = socket::listen(*addr);
-            listeners.push(listener.map_err(|error| SpeakerError::Listen { addr: *addr, error })?);
+        let registry = Registry::new(config.clone(), routes.clone());
+        if let Err(error) = registry.apply(config) {
+            registry.take_all();
+            return Err(error.into());
         }
-        // The port may have been left to the kernel.
-        let listen_addrs = listeners
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect();
-        let registry = Registry::new(config, &routes);
-        let listeners = listeners
-            .into_iter()
-            .map(|socket| {
-                let task = listener::run(socket, Arc::clone(&registry), routes.clone());
-                tokio::spawn(task).abort_handle()
-            })
-            .collect();
-        Ok(SpeakerHandle {
-            registry,
-            listeners,
-            listen_addrs,
-        })
+        let mut tasks = Vec::new();
+        if let Some(mut orders) = routes.orders() {
+            let registry = Arc::clone(&registry);
+            let task = tokio::spawn(async move {
+                while let Some(order) = orders.next().await {
+                    registry.order(order);
+                }
+            });
+            tasks.push(task.abort_handle());
+        }
+        Ok(SpeakerHandle { registry, tasks })
     }
 }
 
 fn check(config: &SpeakerConfig) -> Result<(), SpeakerError> {
-    let mut addrs: Vec<_> = config.peers.iter().map(|peer| peer.addr).collect();
-    addrs.sort_unstable();
-    match addrs.array_windows().find(|[one, other]| one == other) {
-        Some([addr, _]) => Err(SpeakerError::DuplicatePeer(*addr)),
+    let mut seen = BTreeSet::new();
+    match config.peers.iter().find(|peer| !seen.insert(&peer.addr)) {
+        Some(peer) => Err(SpeakerError::DuplicatePeer(peer.addr.clone())),
         None => Ok(()),
+    }
+}
+
+/// All that a handle does with the registry, whatever the engine is.
+trait Control: Send + Sync {
+    fn statuses(&self) -> Vec<PeerStatus>;
+    fn commands(&self, peer: PeerId) -> Option<mpsc::Sender<Command>>;
+    fn reconfigure(self: Arc<Self>, config: SpeakerConfig) -> Result<Vec<String>, ListenError>;
+    fn listen_addrs(&self) -> Vec<SocketAddr>;
+    fn take_all(&self) -> Vec<Entry>;
+}
+
+impl<R: Routes> Control for Registry<R> {
+    fn statuses(&self) -> Vec<PeerStatus> {
+        Registry::statuses(self)
+    }
+
+    fn commands(&self, peer: PeerId) -> Option<mpsc::Sender<Command>> {
+        Registry::commands(self, peer)
+    }
+
+    fn reconfigure(self: Arc<Self>, config: SpeakerConfig) -> Result<Vec<String>, ListenError> {
+        Registry::apply(&self, config)
+    }
+
+    fn listen_addrs(&self) -> Vec<SocketAddr> {
+        Registry::listen_addrs(self)
+    }
+
+    fn take_all(&self) -> Vec<Entry> {
+        Registry::take_all(self)
     }
 }
 
 /// A running speaker. Dropped without [`SpeakerHandle::stop`] it stops silently, and nobody waits for
 /// it.
-#[derive(Debug)]
 pub struct SpeakerHandle {
-    registry: Arc<Registry>,
-    listeners: Vec<AbortHandle>,
-    listen_addrs: Vec<SocketAddr>,
+    registry: Arc<dyn Control>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl fmt::Debug for SpeakerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpeakerHandle").finish_non_exhaustive()
+    }
 }
 
 impl SpeakerHandle {
-    /// All peers, by address.
+    /// All peers, by name.
     pub fn peers(&self) -> Vec<PeerStatus> {
         self.registry.statuses()
     }
 
     /// Where it listens, with the ports that the kernel chose.
-    pub fn listen_addrs(&self) -> &[SocketAddr] {
-        &self.listen_addrs
+    pub fn listen_addrs(&self) -> Vec<SocketAddr> {
+        self.registry.listen_addrs()
+    }
+
+    /// From now on `config` holds. A session is reset only if something changed that its connection
+    /// or its OPENs depend on; descriptions, keys, limits, BFD and policy change without. Returns
+    /// what changed, in lines for the log.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on, or a peer is there twice; then all stays as it was.
+    pub async fn reconfigure(&self, config: SpeakerConfig) -> Result<Vec<String>, SpeakerError> {
+        check(&config)?;
+        Ok(Arc::clone(&self.registry).reconfigure(config)?)
     }
 
     /// Ends the session with a peer (Cease, Administrative Reset, with `text` for its operator), or
-    /// the wait for the next attempt, and starts anew. Says whether there is such a peer.
-    pub async fn reset(&self, peer: PeerId, text: String) -> bool {
-        let Some(commands) = self.registry.commands(peer) else {
-            return false;
-        };
-        commands.send(Command::Reset(text)).await.is_ok()
+    /// the wait for the next attempt, and starts anew.
+    ///
+    /// # Errors
+    /// [`PeerError::Unknown`].
+    pub async fn reset_peer(&self, peer: PeerId, text: String) -> Result<(), PeerError> {
+        self.tell(peer, Command::Reset(text)).await
+    }
+
+    /// Ends the session with a peer (Cease, Administrative Shutdown, with `text` for its operator),
+    /// until [`SpeakerHandle::enable_peer`] or another configuration of the peer.
+    ///
+    /// # Errors
+    /// [`PeerError::Unknown`].
+    pub async fn shutdown_peer(&self, peer: PeerId, text: String) -> Result<(), PeerError> {
+        self.tell(peer, Command::Shutdown(text)).await
+    }
+
+    /// Takes back a shutdown, and what a limit of prefixes has done.
+    ///
+    /// # Errors
+    /// [`PeerError::Unknown`].
+    pub async fn enable_peer(&self, peer: PeerId) -> Result<(), PeerError> {
+        self.tell(peer, Command::Enable).await
+    }
+
+    /// Asks a peer for its routes again (RFC 2918); `families` empty: of all.
+    ///
+    /// # Errors
+    /// [`PeerError`].
+    pub async fn refresh_in(&self, peer: PeerId, families: Vec<Family>) -> Result<(), PeerError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(peer, Command::RefreshIn(families, Some(reply)))
+            .await?;
+        done(answer).await
+    }
+
+    /// Sends a peer our routes again; `families` empty: of all.
+    ///
+    /// # Errors
+    /// [`PeerError`].
+    pub async fn refresh_out(&self, peer: PeerId, families: Vec<Family>) -> Result<(), PeerError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(peer, Command::RefreshOut(families, reply))
+            .await?;
+        done(answer).await
+    }
+
+    async fn tell(&self, peer: PeerId, command: Command) -> Result<(), PeerError> {
+        let commands = self.registry.commands(peer).ok_or(PeerError::Unknown)?;
+        let sent = commands.send(command).await;
+        sent.map_err(|_| PeerError::Unknown)
     }
 
     /// Stops listening and ends all sessions; returns when peers have got the last words, or after
     /// a few seconds. With [`StopMode::Silent`] the engine is not told that sessions ended, so that
     /// what it has programmed stays.
     pub async fn stop(&self, mode: StopMode) {
-        for listener in &self.listeners {
-            listener.abort();
+        for task in &self.tasks {
+            task.abort();
         }
         let peers = self.registry.take_all();
         let stopping = async {
@@ -139,10 +247,19 @@ impl SpeakerHandle {
     }
 }
 
+async fn done(answer: oneshot::Receiver<Result<(), NotDone>>) -> Result<(), PeerError> {
+    match answer.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(NotDone::NoRouteRefresh)) => Err(PeerError::NoRouteRefresh),
+        // Its task has ended, and its session with it.
+        Ok(Err(NotDone::NotEstablished)) | Err(_) => Err(PeerError::NotEstablished),
+    }
+}
+
 impl Drop for SpeakerHandle {
     fn drop(&mut self) {
-        for listener in &self.listeners {
-            listener.abort();
+        for task in &self.tasks {
+            task.abort();
         }
         // Without a way to be spoken to, their tasks stop silently.
         drop(self.registry.take_all());

@@ -2,12 +2,13 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use chanter_bgp::session::ConnectionId;
-use chanter_bgp::{CodecContext, MESSAGE_LEN_MAX};
+use chanter_bgp::{CodecContext, MESSAGE_LEN_MAX, OpenMessage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -29,11 +30,15 @@ const LINGER_TIME: Duration = Duration::from_secs(1);
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) stream: TcpStream,
-    /// What was read and is not a whole message yet.
-    pub(super) inbox: BytesMut,
+    /// What was read and is not a whole message yet: mostly nothing.
+    pub(super) inbox: Vec<u8>,
     pub(super) outbox: Outbox,
     /// Once Established.
     pub(super) codec: Option<CodecContext>,
+    /// What we said in OPEN, until Established.
+    pub(super) own_open: Option<OpenMessage>,
+    /// Our OPEN and the peer's, as they were on the wire, where somebody records them.
+    pub(super) opens: (Bytes, Bytes),
 }
 
 /// What a connection is ready for.
@@ -82,9 +87,11 @@ impl Connection {
         Self {
             id,
             stream,
-            inbox: BytesMut::new(),
+            inbox: Vec::new(),
             outbox: Outbox::default(),
             codec: None,
+            own_open: None,
+            opens: (Bytes::new(), Bytes::new()),
         }
     }
 
@@ -95,17 +102,29 @@ impl Connection {
             .map_or(MESSAGE_LEN_MAX, |codec| codec.message_len_max)
     }
 
-    /// Reads what is there into the inbox. Before the session is Established a few octets suffice:
-    /// a stranger costs little memory.
-    pub(super) fn read(&mut self) -> Received {
+    /// Our address and the peer's.
+    pub(super) fn addrs(&self) -> (SocketAddr, SocketAddr) {
+        let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        (
+            self.stream.local_addr().unwrap_or(nowhere),
+            self.stream.peer_addr().unwrap_or(nowhere),
+        )
+    }
+
+    /// Reads what is there, behind the beginning of a message that was read before, into `buffer`.
+    /// Before the session is Established a few octets suffice: a stranger costs little.
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> Received {
         let limit = if self.codec.is_some() {
             READ_MAX
         } else {
             MESSAGE_LEN_MAX
         };
-        while self.inbox.len() < limit {
-            self.inbox.reserve(limit - self.inbox.len());
-            match self.stream.try_read_buf(&mut self.inbox) {
+        buffer.clear();
+        buffer.append(&mut self.inbox);
+        self.inbox = Vec::new();
+        buffer.reserve(limit.saturating_sub(buffer.len()));
+        while buffer.len() < limit {
+            match self.stream.try_read_buf(buffer) {
                 Ok(0) => return Received::End,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

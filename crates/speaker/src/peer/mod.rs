@@ -1,10 +1,15 @@
 //! The task of one peer.
 
+mod bfd;
+mod command;
 mod connection;
+mod link;
 mod outbox;
 mod pending;
 mod receive;
 mod report;
+mod session;
+mod tap;
 mod to_engine;
 
 use std::io;
@@ -13,27 +18,29 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chanter_bgp::session::{
-    ConnectionId, Direction, Down, DownReason, Input as SessionInput, Negotiated, Output, Session,
-    StopMode,
-};
+use chanter_bfd::{Bfd, BfdSignal};
+use chanter_bgp::session::{ConnectionId, Input as SessionInput, Session, StopMode};
 use chanter_driver::{Clock, EngineGone};
-use chanter_engine::{Input, PeerId, PeerRole, SessionInfo};
+use chanter_engine::PeerId;
 use chanter_types::Instant;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use self::bfd::BfdTie;
+pub(crate) use self::command::{Command, NotDone};
 use self::connection::{Connection, Ready, ready};
+use self::link::LinkTie;
 use self::pending::Pending;
 use self::report::Report;
 pub(crate) use self::report::first_status;
+use self::tap::TapPoint;
 use self::to_engine::ToEngine;
-use crate::config::PeerSettings;
 use crate::rate::RateLimit;
 use crate::registry::Registry;
+use crate::settings::PeerSettings;
 use crate::status::{MessageCounts, PeerStatus};
-use crate::{Routes, socket};
+use crate::{MessageTap, Routes, socket};
 
 /// So many octets of UPDATEs are pulled at a time: a few hundred routes. What is pulled goes out as
 /// it is, so more would only make news wait behind it.
@@ -47,38 +54,34 @@ const CLOSING_MAX: usize = 8;
 const FAULT_LINES_MAX: u32 = 10;
 const FAULT_WINDOW: Duration = Duration::from_secs(60);
 
-/// What a peer's task is told.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// The peer has connected.
-    Accepted(TcpStream),
-    /// End the session with this text, and start anew.
-    Reset(String),
-    /// End the session and the task.
-    Stop(StopMode),
-}
-
 /// What a peer's task is made of.
 pub(crate) struct PeerParts<R> {
     pub(crate) id: PeerId,
-    pub(crate) settings: PeerSettings,
+    pub(crate) settings: watch::Receiver<Arc<PeerSettings>>,
     pub(crate) routes: R,
     pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry<R>>,
     pub(crate) status: Arc<Mutex<PeerStatus>>,
-    /// Held by a peer from a range while it has not had a session.
-    pub(crate) unidentified: Option<OwnedSemaphorePermit>,
+    pub(crate) services: (Option<MessageTap>, Option<Bfd>),
+    /// It comes from a range, and nothing is known of it but its address.
+    pub(crate) is_stranger: bool,
 }
 
 pub(crate) struct PeerTask<R> {
     id: PeerId,
-    settings: PeerSettings,
+    settings: Arc<PeerSettings>,
+    new_settings: watch::Receiver<Arc<PeerSettings>>,
     routes: R,
     clock: Clock,
     commands: mpsc::Receiver<Command>,
-    registry: Arc<Registry>,
-    unidentified: Option<OwnedSemaphorePermit>,
+    registry: Arc<Registry<R>>,
+    is_stranger: bool,
     session: Session,
+    /// Why the session is stopped, beside what the session itself knows.
+    holds: Holds,
+    started: bool,
+    /// Where it is, once that is known.
+    remote: Option<SocketAddr>,
     connections: Vec<Connection>,
     next_incoming: u32,
     connecting: Pending<(ConnectionId, io::Result<TcpStream>)>,
@@ -91,6 +94,9 @@ pub(crate) struct PeerTask<R> {
     /// Until then the engine keeps routes of the peer.
     retained_until: Instant,
     life: Life,
+    link: LinkTie,
+    bfd: BfdTie,
+    tap: TapPoint,
     status: Report,
     fault_lines: RateLimit,
 }
@@ -106,9 +112,36 @@ enum Life {
     },
 }
 
+/// Why a session is stopped though the task runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Holds {
+    /// By an operator, with a text for the other one.
+    shutdown: Option<String>,
+    /// The link is not there, or the peer on it not known.
+    link: Option<String>,
+    /// BFD is not up, and is waited for.
+    bfd: bool,
+}
+
+impl Holds {
+    /// In an operator's words.
+    fn reason(&self) -> Option<String> {
+        if self.shutdown.is_some() {
+            Some("administratively down".to_owned())
+        } else if let Some(link) = &self.link {
+            Some(link.clone())
+        } else {
+            self.bfd.then(|| "waiting for BFD to be up".to_owned())
+        }
+    }
+}
+
 /// Why a task woke up.
 enum Wake {
     Command(Option<Command>),
+    Settings,
+    Link,
+    Bfd(BfdSignal),
     Connected(ConnectionId, io::Result<TcpStream>),
     Ready(ConnectionId, Ready),
     Taken(Result<(), EngineGone>),
@@ -118,20 +151,38 @@ enum Wake {
 }
 
 impl<R: Routes> PeerTask<R> {
-    pub(crate) fn new(parts: PeerParts<R>) -> Self {
+    pub(crate) fn new(mut parts: PeerParts<R>) -> Self {
         let clock = parts.routes.clock();
         let now = clock.now();
+        let settings = Arc::clone(&parts.settings.borrow_and_update());
+        let mut session = settings.session.clone();
+        session.seed = rand::random();
+        let (tap, bfd) = parts.services;
         Self {
             id: parts.id,
-            session: Session::new(parts.settings.session.clone(), now),
-            status: Report::new(parts.status, &parts.settings, clock),
-            settings: parts.settings,
+            session: Session::new(session, now),
+            holds: Holds {
+                shutdown: settings.options.shutdown.clone(),
+                ..Holds::default()
+            },
+            started: false,
+            remote: settings
+                .name
+                .ip()
+                .filter(|_| settings.name.interface().is_none())
+                .map(|addr| SocketAddr::new(addr, settings.port)),
+            status: Report::new(parts.status, &settings, clock),
+            link: LinkTie::new(&settings, parts.registry.links()),
+            bfd: BfdTie::new(bfd),
+            tap: TapPoint::new(tap, parts.id, &settings.name),
+            settings,
+            new_settings: parts.settings,
             to_engine: ToEngine::new(parts.routes.clone()),
             routes: parts.routes,
             clock,
             commands: parts.commands,
             registry: parts.registry,
-            unidentified: parts.unidentified,
+            is_stranger: parts.is_stranger,
             connections: Vec::new(),
             next_incoming: 0,
             connecting: Pending::none(),
@@ -146,7 +197,9 @@ impl<R: Routes> PeerTask<R> {
 
     /// Runs until it is stopped, or, for a peer from a range, until nothing is left of it.
     pub(crate) async fn run(mut self) {
-        self.say(SessionInput::Start);
+        self.look_at_link();
+        self.watch_path();
+        self.start_or_stop();
         loop {
             self.settle();
             if self.is_done() {
@@ -164,17 +217,24 @@ impl<R: Routes> PeerTask<R> {
         let deadline = self.next_deadline().map(|at| self.clock.until(at));
         let Self {
             commands,
+            new_settings,
             connecting,
             connections,
             to_engine,
             pulling,
             closing,
             life,
+            link,
+            bfd,
             ..
         } = self;
         let routes_wanted = to_engine.is_empty();
+        let running = *life == Life::Running;
         tokio::select! {
-            command = commands.recv(), if *life == Life::Running => Wake::Command(command),
+            command = commands.recv(), if running => Wake::Command(command),
+            () = changed(new_settings), if running => Wake::Settings,
+            () = link.changed(), if running => Wake::Link,
+            signal = bfd.changed(), if running => Wake::Bfd(signal),
             (id, result) = connecting.result() => Wake::Connected(id, result),
             (id, ready) = ready(connections, routes_wanted) => Wake::Ready(id, ready),
             result = to_engine.taken(), if !routes_wanted => Wake::Taken(result),
@@ -188,11 +248,12 @@ impl<R: Routes> PeerTask<R> {
 
     fn act(&mut self, wake: Wake) {
         match wake {
-            Wake::Command(Some(Command::Accepted(stream))) => self.accepted(stream),
-            Wake::Command(Some(Command::Reset(text))) => self.say(SessionInput::Reset { text }),
-            Wake::Command(Some(Command::Stop(mode))) => self.stop(mode),
+            Wake::Command(Some(command)) => self.command(command),
+            Wake::Settings => self.reconfigure(),
             // The speaker was dropped without a word: as if the process had ended.
             Wake::Command(None) => self.stop(StopMode::Silent),
+            Wake::Link => self.link_changed(),
+            Wake::Bfd(signal) => self.path_changed(signal),
             Wake::Connected(id, result) => self.connected(id, result),
             Wake::Ready(id, Ready::Read) => self.receive(id),
             Wake::Ready(id, Ready::Write) => self.write(id),
@@ -225,30 +286,6 @@ impl<R: Routes> PeerTask<R> {
         self.carry_out();
     }
 
-    fn carry_out(&mut self) {
-        while let Some(output) = self.session.poll_output() {
-            match output {
-                Output::Connect(id) => self.connect(id),
-                Output::Send { conn, message } => {
-                    if let Some(connection) = self.connection(conn) {
-                        connection.outbox.push_session(|out| message.encode(out));
-                    }
-                }
-                Output::Close(id) => self.close(id),
-                Output::Up { conn, negotiated } => self.up(conn, &negotiated),
-                Output::Down(down) => self.down(&down),
-                Output::AttemptFailed { reason, retry_in } => {
-                    self.attempt_failed(&reason, retry_in)
-                }
-                Output::CollisionLost(id) => self.status.collision_lost(id),
-                Output::RouteRefresh(family) => self.to_engine.push(Input::RouteRefresh {
-                    peer: self.id,
-                    family,
-                }),
-            }
-        }
-    }
-
     /// After each wake: writes what can be written, pulls what can be sent, leaves if it may.
     fn settle(&mut self) {
         for id in self.connection_ids() {
@@ -259,11 +296,13 @@ impl<R: Routes> PeerTask<R> {
             && self.clock.now() >= self.retained_until
             && self
                 .registry
-                .forget(self.settings.addr, self.id, &self.commands)
+                .forget(&self.settings.name, self.id, &self.commands)
         {
             self.leave();
         }
-        self.status.update(&self.session);
+        let hold = self.holds.reason();
+        self.status.update(&self.session, hold, self.bfd.state());
+        self.tap.state(self.session.state(), self.clock);
     }
 
     fn deadline(&mut self) {
@@ -282,67 +321,6 @@ impl<R: Routes> PeerTask<R> {
         self.carry_out();
     }
 
-    fn connect(&mut self, id: ConnectionId) {
-        let remote = SocketAddr::new(self.settings.addr, self.settings.port);
-        let local = self.settings.local_addr;
-        let user_timeout = self.settings.session.times.send_hold;
-        self.connecting
-            .start(async move { (id, socket::connect(remote, local, user_timeout).await) });
-    }
-
-    fn connected(&mut self, id: ConnectionId, result: io::Result<TcpStream>) {
-        match result {
-            Ok(stream) => {
-                self.connections.push(Connection::new(id, stream));
-                self.say(SessionInput::Connected(id));
-            }
-            Err(error) => self.say(SessionInput::ConnectFailed {
-                conn: id,
-                error: error.to_string(),
-            }),
-        }
-    }
-
-    fn accepted(&mut self, stream: TcpStream) {
-        let user_timeout = self.settings.session.times.send_hold;
-        if let Err(error) = socket::tune(&stream, user_timeout) {
-            // It was closed again already.
-            tracing::debug!(peer = %self.settings.addr, "connection of the peer is gone: {error}");
-            return;
-        }
-        self.look_for_the_end();
-        let id = ConnectionId::incoming(self.next_incoming);
-        self.next_incoming = self.next_incoming.wrapping_add(1);
-        self.connections.push(Connection::new(id, stream));
-        self.say(SessionInput::Accepted(id));
-    }
-
-    /// A peer that connects anew may have closed its old connection just before: that is no
-    /// collision. Where routes may not be read, as the engine is busy, a look has to do.
-    fn look_for_the_end(&mut self) {
-        for id in self.connection_ids() {
-            if self.to_engine.is_empty() {
-                self.receive(id);
-            } else if let Some(connection) = self.connection(id)
-                && let Err(error) = socket::look(&connection.stream)
-            {
-                self.connection_gone(id, error);
-            }
-        }
-    }
-
-    fn attempt_failed(&mut self, reason: &DownReason, retry_in: Option<Duration>) {
-        let is_stranger = self.unidentified.is_some();
-        let (registry, now) = (&self.registry, self.clock.now());
-        self.status.attempt_failed(reason, retry_in, || {
-            if is_stranger {
-                registry.stranger_line(now)
-            } else {
-                Some(String::new())
-            }
-        });
-    }
-
     fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.connections
             .iter_mut()
@@ -354,33 +332,6 @@ impl<R: Routes> PeerTask<R> {
             .iter()
             .map(|connection| connection.id)
             .collect()
-    }
-
-    /// The connection ended by itself.
-    fn connection_gone(&mut self, id: ConnectionId, error: Option<String>) {
-        let before = self.connections.len();
-        self.connections.retain(|connection| connection.id != id);
-        if self.connections.len() < before {
-            self.say(SessionInput::Closed { conn: id, error });
-        }
-    }
-
-    /// The session is done with a connection.
-    fn close(&mut self, id: ConnectionId) {
-        let at = self
-            .connections
-            .iter()
-            .position(|connection| connection.id == id);
-        match at {
-            Some(at) => {
-                let connection = self.connections.remove(at);
-                if self.closing.len() < CLOSING_MAX {
-                    self.closing.spawn(connection.finish());
-                }
-            }
-            None if id.direction == Direction::Outgoing => self.connecting.cancel(),
-            None => {}
-        }
     }
 
     fn write(&mut self, id: ConnectionId) {
@@ -395,37 +346,6 @@ impl<R: Routes> PeerTask<R> {
                 self.receive(id);
                 self.connection_gone(id, Some(error.to_string()));
             }
-        }
-    }
-
-    fn up(&mut self, conn: ConnectionId, negotiated: &Negotiated) {
-        self.unidentified = None;
-        self.known_to_engine = true;
-        let Some(connection) = self.connection(conn) else {
-            return;
-        };
-        connection.codec = Some(negotiated.codec_context());
-        let local = connection.stream.local_addr().map(|addr| addr.ip());
-        let local_addr = local.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
-        let info = session_info(&self.settings, local_addr, negotiated);
-        self.status.up(&self.settings, local_addr, negotiated);
-        self.to_engine.push(Input::PeerUp {
-            peer: self.id,
-            session: Box::new(info),
-        });
-    }
-
-    fn down(&mut self, down: &Down) {
-        self.pulling.cancel();
-        self.retained_until = self.clock.now() + down.restart_time;
-        self.status.down(down);
-        // A stop that shall not show tells the engine nothing either: what it has programmed stays.
-        if self.life != (Life::Leaving { silently: true }) {
-            self.to_engine.push(Input::PeerDown {
-                peer: self.id,
-                retain: down.retain.clone(),
-                restart_time: down.restart_time,
-            });
         }
     }
 
@@ -452,60 +372,15 @@ impl<R: Routes> PeerTask<R> {
             .iter_mut()
             .find(|connection| connection.codec.is_some());
         if let Some(connection) = established {
+            self.tap.sent(&updates, self.clock);
             connection.outbox.put_updates(updates);
-        }
-    }
-
-    fn stop(&mut self, mode: StopMode) {
-        if self.life == Life::Running {
-            self.life = Life::Leaving {
-                silently: mode == StopMode::Silent,
-            };
-            self.say(SessionInput::Stop(mode));
-        }
-    }
-
-    /// Whether this is a peer from a range without a connection.
-    fn may_leave(&self) -> bool {
-        self.settings.dynamic && self.life == Life::Running && !self.session.has_connections()
-    }
-
-    /// Nothing leads to this task any more: it ends when the engine knows.
-    fn leave(&mut self) {
-        self.life = Life::Leaving { silently: false };
-        if self.known_to_engine {
-            self.to_engine.push(Input::PeerRemoved { peer: self.id });
         }
     }
 }
 
-fn session_info(
-    settings: &PeerSettings,
-    local_addr: std::net::IpAddr,
-    negotiated: &Negotiated,
-) -> SessionInfo {
-    let restart = negotiated.peer_restart.as_ref();
-    SessionInfo {
-        peer_addr: settings.addr,
-        local_addr,
-        peer_as: negotiated.peer_as,
-        local_as: negotiated.local_as,
-        peer_router_id: negotiated.peer_router_id,
-        role: match (negotiated.ebgp(), settings.role_client) {
-            (true, _) => PeerRole::Ebgp,
-            (false, true) => PeerRole::RouteReflectorClient,
-            (false, false) => PeerRole::Ibgp,
-        },
-        families: negotiated.families.iter().collect(),
-        four_octet_as: negotiated.four_octet_as,
-        message_len_max: negotiated.message_len_max,
-        // RFC 4724 section 2: who has the capability marks the end in all families.
-        end_of_rib: match restart {
-            Some(_) => negotiated.families.iter().collect(),
-            None => Vec::new(),
-        },
-        forwarding_preserved: restart
-            .map(|restart| restart.forwarding_preserved.iter().collect())
-            .unwrap_or_default(),
+/// Waits for other settings. Where there will be none any more, a command says why.
+async fn changed(settings: &mut watch::Receiver<Arc<PeerSettings>>) {
+    if settings.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

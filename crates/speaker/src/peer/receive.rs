@@ -1,6 +1,7 @@
 //! From received octets to the session and to the engine.
 
-use bytes::BytesMut;
+use std::cell::Cell;
+
 use chanter_bgp::session::{ConnectionId, Input as SessionInput};
 use chanter_bgp::{
     CodecContext, Disposition, Fault, HEADER_LEN, Message, MessageType, Nlri, NotificationMessage,
@@ -13,9 +14,6 @@ use super::PeerTask;
 use super::connection::Received;
 use crate::Routes;
 
-/// The subtype of a request (RFC 7313 section 3.2).
-const REFRESH_REQUEST: u8 = 0;
-
 /// So many routes of a malformed UPDATE are named.
 const ROUTES_TOLD_MAX: usize = 3;
 
@@ -25,18 +23,25 @@ struct Invalid {
     detail: String,
 }
 
+thread_local! {
+    /// What the sessions of this thread read into, one after the other: a session that is idle has
+    /// no buffer.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 impl<R: Routes> PeerTask<R> {
     /// Reads from a connection and acts on the messages that are whole.
     pub(super) fn receive(&mut self, id: ConnectionId) {
         let Some(connection) = self.connection(id) else {
             return;
         };
-        let received = connection.read();
-        let mut inbox = std::mem::take(&mut connection.inbox);
-        self.act_on_messages(id, &mut inbox);
+        let mut buffer = BUFFER.take();
+        let received = connection.read(&mut buffer);
+        let taken = self.act_on_messages(id, &buffer);
         if let Some(connection) = self.connection(id) {
-            connection.inbox = inbox;
+            connection.inbox = buffer.get(taken..).unwrap_or_default().to_vec();
         }
+        BUFFER.set(buffer);
         let error = match received {
             Received::Octets => return,
             Received::End => None,
@@ -45,42 +50,51 @@ impl<R: Routes> PeerTask<R> {
         self.connection_gone(id, error);
     }
 
-    /// Acts on whole messages in order. UPDATEs are gathered; what follows them waits until they
-    /// are on their way to the engine.
-    fn act_on_messages(&mut self, id: ConnectionId, inbox: &mut BytesMut) {
+    /// Acts on whole messages in order, and says how many octets they had. UPDATEs are gathered;
+    /// what follows them waits until they are on their way to the engine.
+    fn act_on_messages(&mut self, id: ConnectionId, octets: &[u8]) -> usize {
         let mut run = UpdateRun::default();
+        let mut at = 0;
         // Gone if a message ended it.
         while let Some(connection) = self.connection(id) {
             let codec = connection.codec.clone();
             let message_len_max = connection.message_len_max();
             // Until a message that may change what holds.
             loop {
-                let len = match whole_message(inbox, message_len_max) {
-                    Ok(Some(len)) => len,
-                    Ok(None) => return self.hand_over(id, run),
+                let rest = octets.get(at..).unwrap_or_default();
+                let message = match whole_message(rest, message_len_max) {
+                    Ok(Some(message)) => message,
+                    Ok(None) => {
+                        self.hand_over(id, run);
+                        return at;
+                    }
                     Err(invalid) => {
                         self.hand_over(id, run);
-                        return self.invalid(id, invalid);
+                        self.invalid(id, invalid);
+                        return at;
                     }
                 };
-                let message = inbox.split_to(len);
+                at += message.len();
                 let type_code = message[HEADER_LEN - 1];
                 self.status.received.count(type_code);
+                self.tap.received(message, self.clock);
                 match &codec {
                     Some(codec) if type_code == MessageType::Update.code() => {
-                        if let Err(invalid) = self.update(&message, codec, &mut run) {
+                        if let Err(invalid) = self.update(message, codec, &mut run) {
                             self.hand_over(id, run);
-                            return self.invalid(id, invalid);
+                            self.invalid(id, invalid);
+                            return at;
                         }
                     }
                     _ => {
                         self.hand_over(id, std::mem::take(&mut run));
-                        self.control(id, &message);
+                        self.control(id, message);
                         break;
                     }
                 }
             }
         }
+        at
     }
 
     fn update(
@@ -124,18 +138,13 @@ impl<R: Routes> PeerTask<R> {
     /// A message that is the session's matter, or has no place here.
     fn control(&mut self, conn: ConnectionId, message: &[u8]) {
         let input = match decode_message(message) {
-            Ok(Message::Open(open)) => SessionInput::Open { conn, open },
+            Ok(Message::Open(open)) => return self.open(conn, open, message),
             Ok(Message::Update(_)) => SessionInput::Update(conn),
             Ok(Message::Notification(notification)) => {
                 SessionInput::Notification { conn, notification }
             }
             Ok(Message::Keepalive) => SessionInput::Keepalive(conn),
-            // RFC 7313 section 5: marks that were not agreed on, and subtypes unknown, are ignored.
-            Ok(Message::RouteRefresh(refresh)) if refresh.subtype != REFRESH_REQUEST => return,
-            Ok(Message::RouteRefresh(refresh)) => SessionInput::RouteRefresh {
-                conn,
-                family: refresh.family,
-            },
+            Ok(Message::RouteRefresh(refresh)) => SessionInput::RouteRefresh { conn, refresh },
             Err(notification) => {
                 let type_code = message.get(HEADER_LEN - 1).copied().unwrap_or_default();
                 let name = type_name(type_code);
@@ -165,13 +174,13 @@ impl<R: Routes> PeerTask<R> {
         let Some(more) = self.fault_lines.allow(self.clock.now()) else {
             return;
         };
-        let addr = self.settings.addr;
+        let name = &self.settings.name;
         // What ends the session is told where it ends.
         if !faults.is_empty() {
             let faults = describe_faults(faults, events);
-            warn!(peer = %addr, "malformed UPDATE of peer {addr}: {faults}{more}");
+            warn!(peer = %name, "malformed UPDATE of peer {name}: {faults}{more}");
         }
-        debug!(peer = %addr, "malformed UPDATE of peer {addr}, all of it: {message:02x?}");
+        debug!(peer = %name, "malformed UPDATE of peer {name}, all of it: {message:02x?}");
     }
 }
 
@@ -180,7 +189,7 @@ fn describe_faults(faults: &[Fault], events: &[RouteEvent]) -> String {
     let routes: Vec<&Nlri> = events
         .iter()
         .filter_map(|event| match event {
-            RouteEvent::Reach { nlri, .. } | RouteEvent::Withdraw { nlri } => Some(nlri),
+            RouteEvent::Reach { nlri, .. } | RouteEvent::Withdraw { nlri, .. } => Some(nlri),
             RouteEvent::EndOfRib(_) => None,
         })
         .collect();
@@ -211,13 +220,13 @@ struct UpdateRun {
     faults: Vec<Fault>,
 }
 
-/// The length of the first message, if it is whole.
-fn whole_message(inbox: &[u8], message_len_max: usize) -> Result<Option<usize>, Invalid> {
+/// The first message, if it is whole.
+fn whole_message(inbox: &[u8], message_len_max: usize) -> Result<Option<&[u8]>, Invalid> {
     let Some(header) = inbox.first_chunk() else {
         return Ok(None);
     };
     match frame_len(header, message_len_max) {
-        Ok(len) => Ok((len <= inbox.len()).then_some(len)),
+        Ok(len) => Ok(inbox.get(..len)),
         Err(notification) => Err(Invalid {
             detail: describe_header(header),
             notification,
@@ -265,7 +274,8 @@ mod tests {
         assert!(matches!(whole_message(&inbox[..18], 4096), Ok(None)));
         assert!(matches!(whole_message(&inbox, 4096), Ok(None)));
         inbox.extend([0; 10]);
-        assert!(matches!(whole_message(&inbox, 4096), Ok(Some(23))));
+        let message = whole_message(&inbox, 4096).ok().flatten();
+        assert_eq!(message.map(<[u8]>::len), Some(23));
     }
 
     #[test]

@@ -9,10 +9,12 @@ use bytes::Bytes;
 use chanter_bgp::session::LocalAs;
 use chanter_bgp::{CodecContext, Family, UpdateBatch, UpdateWriter};
 use chanter_driver::{Clock, EngineGone};
-use chanter_engine::{Input, PeerId, SessionInfo};
-use chanter_speaker::{PeerStatus, Routes, SessionTimes, Speaker, SpeakerConfig, SpeakerHandle};
+use chanter_engine::{Input, PeerId, PeerOrder, SessionInfo};
+use chanter_speaker::{
+    Orders, PeerStatus, Routes, SessionTimes, Speaker, SpeakerConfig, SpeakerHandle,
+};
 use chanter_types::Asn;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// How long a test waits for what has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,14 +38,19 @@ pub(crate) struct FakeEngine {
     clock: Clock,
     state: Arc<Mutex<State>>,
     changed: Arc<Notify>,
+    orders: mpsc::Sender<PeerOrder>,
+    ordered: Arc<Mutex<Option<mpsc::Receiver<PeerOrder>>>>,
 }
 
 impl FakeEngine {
     pub(crate) fn new() -> Self {
+        let (orders, ordered) = mpsc::channel(16);
         Self {
             clock: Clock::start(),
             state: Arc::default(),
             changed: Arc::default(),
+            orders,
+            ordered: Arc::new(Mutex::new(Some(ordered))),
         }
     }
 
@@ -56,6 +63,11 @@ impl FakeEngine {
     /// While it is stalled the engine takes nothing.
     pub(crate) fn stall(&self, stalled: bool) {
         self.change(|state| state.stalled = stalled);
+    }
+
+    /// Gives the speaker an order.
+    pub(crate) async fn order(&self, order: PeerOrder) {
+        self.orders.send(order).await.expect("the speaker runs");
     }
 
     /// The next UPDATEs make the task that brings them panic.
@@ -112,6 +124,10 @@ impl FakeEngine {
 impl Routes for FakeEngine {
     fn clock(&self) -> Clock {
         self.clock
+    }
+
+    fn orders(&self) -> Option<Box<dyn Orders>> {
+        Some(Box::new(self.ordered.lock().unwrap().take()?))
     }
 
     fn input(&self, input: Input) -> impl Future<Output = Result<(), EngineGone>> + Send {

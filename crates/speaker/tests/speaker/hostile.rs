@@ -8,7 +8,7 @@ use chanter_speaker::{PeerConfig, SpeakerHandle};
 use chanter_types::Asn;
 
 use crate::engine::{FakeEngine, LOCAL_AS, config, eventually, only, start, updates};
-use crate::peer::{FakePeer, Heard, open, open_of, own_addr};
+use crate::peer::{FakePeer, Heard, ip, open, open_of, own_addr};
 
 struct Rig {
     engine: FakeEngine,
@@ -25,7 +25,7 @@ impl Rig {
         config.listen = vec![SocketAddr::new(own_addr(), 0)];
         config.times.open = open_time;
         let mut peer = PeerConfig::new(own_addr(), LOCAL_AS);
-        peer.passive = true;
+        peer.options.passive = true;
         config.peers = vec![peer.clone()];
         let speaker = start(config, &engine).await;
         let addr = speaker.listen_addrs()[0];
@@ -38,7 +38,7 @@ impl Rig {
     }
 
     async fn established(&self) -> FakePeer {
-        let mut remote = FakePeer::connect(self.peer.addr, self.addr).await;
+        let mut remote = FakePeer::connect(ip(&self.peer), self.addr).await;
         remote.establish(&open([10, 0, 0, 9])).await;
         let up = || only(&self.speaker).state == State::Established;
         eventually("it is up", &true, up, || self.engine.told()).await;
@@ -112,7 +112,7 @@ async fn a_malformed_message_gets_its_notification_on_the_wire() {
 #[tokio::test]
 async fn the_wrong_as_is_refused_with_both_named() {
     let rig = Rig::new(Duration::from_secs(60)).await;
-    let mut remote = FakePeer::connect(rig.peer.addr, rig.addr).await;
+    let mut remote = FakePeer::connect(ip(&rig.peer), rig.addr).await;
     assert!(matches!(remote.hear().await, Heard::Open(_)));
     remote.send_open(&open_of(Asn(65001))).await;
     let Heard::Notification(notification) = remote.hear().await else {
@@ -130,7 +130,7 @@ async fn the_wrong_as_is_refused_with_both_named() {
 #[tokio::test]
 async fn routes_before_the_session_is_up_are_an_error() {
     let rig = Rig::new(Duration::from_secs(60)).await;
-    let mut remote = FakePeer::connect(rig.peer.addr, rig.addr).await;
+    let mut remote = FakePeer::connect(ip(&rig.peer), rig.addr).await;
     assert!(matches!(remote.hear().await, Heard::Open(_)));
     remote.send(&updates(23)).await;
     let Heard::Notification(notification) = remote.hear().await else {
@@ -144,7 +144,7 @@ async fn routes_before_the_session_is_up_are_an_error() {
 async fn who_says_nothing_or_half_an_open_is_given_up() {
     for half in [&[][..], &message(1, 4096, &[4; 10])] {
         let rig = Rig::new(Duration::from_millis(300)).await;
-        let mut remote = FakePeer::connect(rig.peer.addr, rig.addr).await;
+        let mut remote = FakePeer::connect(ip(&rig.peer), rig.addr).await;
         remote.send(half).await;
         assert!(matches!(remote.hear().await, Heard::Open(_)));
         let Heard::Notification(notification) = remote.hear().await else {
@@ -160,7 +160,7 @@ async fn many_connections_of_one_peer_cost_no_more_than_one() {
     let rig = Rig::new(Duration::from_secs(60)).await;
     let mut open_connections = Vec::new();
     for _ in 0..50 {
-        open_connections.push(FakePeer::connect(rig.peer.addr, rig.addr).await);
+        open_connections.push(FakePeer::connect(ip(&rig.peer), rig.addr).await);
     }
     // Only the newest is there still; the others get OPEN, then the end.
     let mut last = open_connections.pop().unwrap();
@@ -215,7 +215,7 @@ async fn a_fault_of_ours_in_one_session_is_survived() {
     assert_eq!(rig.error().await, "a fault of this program");
     // After a while the same peer is served again.
     let mut remote = loop {
-        let mut remote = FakePeer::connect(rig.peer.addr, rig.addr).await;
+        let mut remote = FakePeer::connect(ip(&rig.peer), rig.addr).await;
         if let Heard::Open(_) = remote.hear().await {
             break remote;
         }

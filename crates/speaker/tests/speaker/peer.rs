@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chanter_bgp::{
     Capability, Family, GracefulRestart, HEADER_LEN, MESSAGE_LEN_EXTENDED, Message,
-    NotificationMessage, OpenMessage, decode_message, encode_keepalive, frame_len,
+    NotificationMessage, OpenMessage, RouteRefreshMessage, decode_message, encode_keepalive,
+    frame_len,
 };
+use chanter_speaker::PeerConfig;
 use chanter_types::Asn;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -30,6 +32,7 @@ pub(crate) enum Heard {
     Update(Vec<u8>),
     Notification(NotificationMessage),
     Keepalive,
+    Refresh(RouteRefreshMessage),
     /// The connection is closed in order.
     End,
 }
@@ -64,6 +67,7 @@ pub(crate) fn open_graceful(restarting: bool, restart_time: u16) -> OpenMessage 
     let mut open = open([10, 0, 0, 9]);
     open.capabilities
         .push(Capability::GracefulRestart(GracefulRestart {
+            notification: false,
             restarting,
             restart_time,
             families: vec![(Family::L2VPN_EVPN, true)],
@@ -151,7 +155,12 @@ impl FakePeer {
             Message::Update(_) => Heard::Update(message),
             Message::Notification(notification) => Heard::Notification(notification),
             Message::Keepalive => Heard::Keepalive,
-            Message::RouteRefresh(refresh) => panic!("{refresh:?}"),
+            Message::RouteRefresh(refresh) => Heard::Refresh(refresh),
         }
     }
+}
+
+/// The address of a configured peer.
+pub(crate) fn ip(peer: &PeerConfig) -> IpAddr {
+    peer.addr.ip().expect("it is configured by address")
 }

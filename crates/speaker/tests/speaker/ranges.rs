@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chanter_bgp::session::State;
 use chanter_engine::{PeerId, PeerRole};
-use chanter_speaker::{ListenRange, PeerConfig, SpeakerConfig, SpeakerHandle};
+use chanter_speaker::{ListenRange, PeerConfig, RemoteAs, SpeakerConfig, SpeakerHandle};
 use chanter_types::{Asn, Prefix};
 
 use crate::engine::{FakeEngine, LOCAL_AS, config, eventually, only, start};
@@ -15,7 +15,7 @@ use crate::peer::{FakePeer, Heard, open, open_graceful, open_of, own_addr};
 fn range_of(addr: IpAddr, len: u8) -> ListenRange {
     let prefix = Prefix::new(addr, len).unwrap();
     let mut range = ListenRange::new(prefix, Some(LOCAL_AS));
-    range.role_client = true;
+    range.options.role_client = true;
     range
 }
 
@@ -162,12 +162,12 @@ async fn the_most_specific_range_counts_and_configured_peers_before_all() {
     let engine = FakeEngine::new();
     let (special, other, configured) = (own_addr(), own_addr(), own_addr());
     let mut narrow = range_of(special, 32);
-    narrow.remote_as = Some(Asn(65010));
+    narrow.options.remote_as = RemoteAs::Is(Asn(65010));
     let mut wide = range_of(special, 8);
-    wide.remote_as = None;
+    wide.options.remote_as = RemoteAs::Any;
     let (speaker, listen) = speaker(&engine, vec![wide, narrow], |config| {
         let mut peer = PeerConfig::new(configured, Asn(65020));
-        peer.passive = true;
+        peer.options.passive = true;
         config.peers = vec![peer];
     })
     .await;

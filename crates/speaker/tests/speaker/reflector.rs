@@ -59,7 +59,7 @@ async fn a_route_of_one_client_reaches_the_other_and_goes_with_its_session() {
     config.listen = vec![SocketAddr::new(own_addr(), 0)];
     let clients = [own_addr(), own_addr()];
     let mut range = ListenRange::new(Prefix::new(clients[0], 8).unwrap(), Some(LOCAL_AS));
-    range.role_client = true;
+    range.options.role_client = true;
     config.ranges = vec![range];
     let speaker = Speaker::start(config, engine).await.unwrap();
     let addr = speaker.listen_addrs()[0];
@@ -109,5 +109,5 @@ async fn a_route_of_one_client_reaches_the_other_and_goes_with_its_session() {
 
     drop(giver);
     let batch = hear_route(&mut taker).await;
-    assert_eq!(batch.events, [RouteEvent::Withdraw { nlri }]);
+    assert_eq!(batch.events, [RouteEvent::Withdraw { nlri, path_id: 0 }]);
 }

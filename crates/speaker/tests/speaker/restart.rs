@@ -8,14 +8,14 @@ use chanter_bgp::{Capability, Family};
 use chanter_speaker::{PeerConfig, SpeakerHandle};
 
 use crate::engine::{FakeEngine, LOCAL_AS, config, eventually, only, start};
-use crate::peer::{FakePeer, Heard, open_graceful, own_addr};
+use crate::peer::{FakePeer, Heard, ip, open_graceful, own_addr};
 
 async fn speaker(engine: &FakeEngine, restarting: bool) -> (SpeakerHandle, PeerConfig, SocketAddr) {
     let mut config = config();
     config.listen = vec![SocketAddr::new(own_addr(), 0)];
     config.restarting = restarting;
     let mut peer = PeerConfig::new(own_addr(), LOCAL_AS);
-    peer.passive = true;
+    peer.options.passive = true;
     config.peers = vec![peer.clone()];
     let speaker = start(config, engine).await;
     let addr = speaker.listen_addrs()[0];
@@ -26,12 +26,12 @@ async fn speaker(engine: &FakeEngine, restarting: bool) -> (SpeakerHandle, PeerC
 async fn a_peer_that_comes_back_while_its_old_session_stands_loses_no_route() {
     let engine = FakeEngine::new();
     let (speaker, peer, addr) = speaker(&engine, false).await;
-    let mut old = FakePeer::connect(peer.addr, addr).await;
+    let mut old = FakePeer::connect(ip(&peer), addr).await;
     old.establish(&open_graceful(false, 77)).await;
     engine.wait_for(&["up 1"]).await;
     assert_eq!(engine.last_session().end_of_rib, [Family::L2VPN_EVPN]);
 
-    let mut new = FakePeer::connect(peer.addr, addr).await;
+    let mut new = FakePeer::connect(ip(&peer), addr).await;
     new.establish(&open_graceful(true, 77)).await;
     engine
         .wait_for(&["up 1", "down 1 [l2vpn-evpn] 77", "up 1"])
@@ -55,7 +55,7 @@ async fn a_peer_that_comes_back_while_its_old_session_stands_loses_no_route() {
 async fn routes_of_a_peer_that_goes_away_are_kept_as_long_as_it_asked() {
     let engine = FakeEngine::new();
     let (_speaker, peer, addr) = speaker(&engine, false).await;
-    let mut remote = FakePeer::connect(peer.addr, addr).await;
+    let mut remote = FakePeer::connect(ip(&peer), addr).await;
     remote.establish(&open_graceful(false, 77)).await;
     drop(remote);
     engine.wait_for(&["up 1", "down 1 [l2vpn-evpn] 77"]).await;
@@ -65,7 +65,7 @@ async fn routes_of_a_peer_that_goes_away_are_kept_as_long_as_it_asked() {
 async fn a_notification_ends_the_session_and_its_routes() {
     let engine = FakeEngine::new();
     let (speaker, peer, addr) = speaker(&engine, false).await;
-    let mut remote = FakePeer::connect(peer.addr, addr).await;
+    let mut remote = FakePeer::connect(ip(&peer), addr).await;
     remote.establish(&open_graceful(false, 77)).await;
     let mut octets = Vec::new();
     let text = [&[4], &b"bye!"[..]].concat();
@@ -84,7 +84,7 @@ async fn after_our_restart_peers_are_told_that_forwarding_went_on() {
     for restarting in [false, true] {
         let engine = FakeEngine::new();
         let (_speaker, peer, addr) = speaker(&engine, restarting).await;
-        let mut remote = FakePeer::connect(peer.addr, addr).await;
+        let mut remote = FakePeer::connect(ip(&peer), addr).await;
         let heard = remote.establish(&open_graceful(false, 77)).await;
         let restart = heard
             .capabilities
@@ -108,7 +108,7 @@ async fn after_our_restart_peers_are_told_that_forwarding_went_on() {
 async fn a_silent_peer_is_given_up_after_the_hold_time_and_its_routes_are_kept() {
     let engine = FakeEngine::new();
     let (speaker, peer, addr) = speaker(&engine, false).await;
-    let mut remote = FakePeer::connect(peer.addr, addr).await;
+    let mut remote = FakePeer::connect(ip(&peer), addr).await;
     let mut offer = open_graceful(false, 77);
     offer.hold_time = 3;
     remote.establish(&offer).await;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use chanter_bgp::session::{LocalAs, State, StopMode};
 use chanter_bgp::{Family, RouteEvent, RouteRefreshMessage};
 use chanter_engine::PeerRole;
-use chanter_speaker::{PeerConfig, Speaker, SpeakerError};
+use chanter_speaker::{PeerConfig, PeerError, RemoteAs, Speaker, SpeakerError};
 use chanter_types::Asn;
 use tokio::net::TcpListener;
 
 use crate::engine::{FakeEngine, LOCAL_AS, config, eventually, only, start, updates};
-use crate::peer::{FakePeer, Heard, open, open_graceful, open_of, own_addr};
+use crate::peer::{FakePeer, Heard, ip, open, open_graceful, open_of, own_addr};
 
 /// A speaker that waits for the one peer.
 async fn passive(
@@ -21,7 +21,7 @@ async fn passive(
     let mut config = config();
     config.listen = vec![SocketAddr::new(own_addr(), 0)];
     let mut peer = PeerConfig::new(own_addr(), LOCAL_AS);
-    peer.passive = true;
+    peer.options.passive = true;
     change(&mut peer);
     config.peers = vec![peer.clone()];
     let speaker = start(config, engine).await;
@@ -32,13 +32,13 @@ async fn passive(
 #[tokio::test]
 async fn routes_flow_both_ways() {
     let engine = FakeEngine::new();
-    let (speaker, peer, addr) = passive(&engine, |peer| peer.role_client = true).await;
-    let mut remote = FakePeer::connect(peer.addr, addr).await;
+    let (speaker, peer, addr) = passive(&engine, |peer| peer.options.role_client = true).await;
+    let mut remote = FakePeer::connect(ip(&peer), addr).await;
     let heard = remote.establish(&open([10, 0, 0, 9])).await;
     assert_eq!((heard.asn, heard.hold_time), (LOCAL_AS, 90));
     engine.wait_for(&["up 1"]).await;
     let session = engine.last_session();
-    assert_eq!(session.peer_addr, peer.addr);
+    assert_eq!(session.peer_addr, ip(&peer));
     assert_eq!(session.local_addr, addr.ip());
     assert_eq!(session.role, PeerRole::RouteReflectorClient);
     assert_eq!(session.families, [Family::L2VPN_EVPN]);
@@ -112,7 +112,7 @@ async fn the_speaker_connects_and_tries_again() {
     };
     let mut peer = PeerConfig::new(peer_addr, LOCAL_AS);
     peer.port = port;
-    peer.local_addr = Some(local_addr);
+    peer.options.local_addr = Some(local_addr);
     config.peers = vec![peer];
     let speaker = start(config, &engine).await;
     let error = || only(&speaker).last_error;
@@ -177,7 +177,7 @@ async fn who_hangs_up_and_connects_anew_at_once_is_no_collision() {
         let engine = FakeEngine::new();
         let (speaker, peer, addr) = passive(&engine, |_| {}).await;
         for _ in 0..10 {
-            let mut remote = FakePeer::connect(peer.addr, addr).await;
+            let mut remote = FakePeer::connect(ip(&peer), addr).await;
             remote.establish(&open([10, 0, 0, 9])).await;
             let up = || only(&speaker).state == State::Established;
             eventually("it is up", &true, up, || only(&speaker)).await;
@@ -189,7 +189,7 @@ async fn who_hangs_up_and_connects_anew_at_once_is_no_collision() {
                 eventually("it reads", &1, || received() > before, received).await;
             }
             drop(remote);
-            let mut remote = FakePeer::connect(peer.addr, addr).await;
+            let mut remote = FakePeer::connect(ip(&peer), addr).await;
             remote.establish(&open([10, 0, 0, 9])).await;
             engine.stall(false);
             eventually("it is up", &true, up, || only(&speaker)).await;
@@ -217,7 +217,7 @@ async fn two_speakers_that_both_connect_find_together() {
             config.listen = vec![SocketAddr::new(addrs[this], port)];
             let mut peer = PeerConfig::new(addrs[other], LOCAL_AS);
             peer.port = port;
-            peer.local_addr = Some(addrs[this]);
+            peer.options.local_addr = Some(addrs[this]);
             config.peers = vec![peer];
             speakers.push(start(config, &engines[this]).await);
         }
@@ -239,11 +239,11 @@ async fn two_speakers_that_both_connect_find_together() {
 async fn another_as_is_an_external_peer() {
     let engine = FakeEngine::new();
     let (_speaker, peer, addr) = passive(&engine, |peer| {
-        peer.remote_as = Asn(4_200_000_001);
-        peer.role_client = true;
+        peer.options.remote_as = RemoteAs::Is(Asn(4_200_000_001));
+        peer.options.role_client = true;
     })
     .await;
-    let mut remote = FakePeer::connect(peer.addr, addr).await;
+    let mut remote = FakePeer::connect(ip(&peer), addr).await;
     remote.establish(&open_of(Asn(4_200_000_001))).await;
     engine.wait_for(&["up 1"]).await;
     let session = engine.last_session();
@@ -260,7 +260,7 @@ async fn the_as_of_the_peer_is_mirrored() {
     let peer = PeerConfig::new(own_addr(), Asn(1));
     config.peers = vec![peer.clone()];
     let speaker = start(config, &engine).await;
-    let mut remote = FakePeer::connect(peer.addr, speaker.listen_addrs()[0]).await;
+    let mut remote = FakePeer::connect(ip(&peer), speaker.listen_addrs()[0]).await;
     remote.send_open(&open_of(Asn(64999))).await;
     let Heard::Open(heard) = remote.hear().await else {
         panic!("OPEN is answered");
@@ -277,7 +277,7 @@ async fn the_as_of_the_peer_is_mirrored() {
 async fn stopped_silently_the_peer_sees_the_end_and_the_engine_nothing() {
     let engine = FakeEngine::new();
     let (speaker, peer, addr) = passive(&engine, |_| {}).await;
-    let mut remote = FakePeer::connect(peer.addr, addr).await;
+    let mut remote = FakePeer::connect(ip(&peer), addr).await;
     remote.establish(&open_graceful(false, 60)).await;
     engine.wait_for(&["up 1"]).await;
     // What is not read yet must not make a reset of the end.
@@ -300,7 +300,7 @@ async fn stopped_silently_the_peer_sees_the_end_and_the_engine_nothing() {
 async fn stopped_with_cease_both_are_told() {
     let engine = FakeEngine::new();
     let (speaker, peer, addr) = passive(&engine, |_| {}).await;
-    let mut remote = FakePeer::connect(peer.addr, addr).await;
+    let mut remote = FakePeer::connect(ip(&peer), addr).await;
     remote.establish(&open_graceful(false, 60)).await;
     engine.wait_for(&["up 1"]).await;
     let text = "moving to rack 7".to_owned();
@@ -325,21 +325,22 @@ async fn stopped_with_cease_both_are_told() {
 async fn a_session_can_be_reset() {
     let engine = FakeEngine::new();
     let (speaker, peer, addr) = passive(&engine, |_| {}).await;
-    let mut remote = FakePeer::connect(peer.addr, addr).await;
+    let mut remote = FakePeer::connect(ip(&peer), addr).await;
     remote.establish(&open([10, 0, 0, 9])).await;
     engine.wait_for(&["up 1"]).await;
     let id = only(&speaker).peer;
-    assert!(speaker.reset(id, "again".to_owned()).await);
+    assert_eq!(speaker.reset_peer(id, "again".to_owned()).await, Ok(()));
     let Heard::Notification(notification) = remote.hear_news().await else {
         panic!("the peer is told");
     };
     assert_eq!((notification.code, notification.subcode), (6, 4));
     drop(remote);
-    let mut remote = FakePeer::connect(peer.addr, addr).await;
+    let mut remote = FakePeer::connect(ip(&peer), addr).await;
     remote.establish(&open([10, 0, 0, 9])).await;
     engine.wait_for(&["up 1", "down 1 [] 0", "up 1"]).await;
     let unknown = chanter_engine::PeerId(99);
-    assert!(!speaker.reset(unknown, String::new()).await);
+    let reset = speaker.reset_peer(unknown, String::new()).await;
+    assert_eq!(reset, Err(PeerError::Unknown));
 }
 
 #[tokio::test]
@@ -355,15 +356,15 @@ async fn ipv6_peers_are_accepted_beside_ipv4_on_one_port() {
         SocketAddr::new("::".parse().unwrap(), port),
     ];
     let mut v6 = PeerConfig::new("::1".parse().unwrap(), LOCAL_AS);
-    v6.passive = true;
+    v6.options.passive = true;
     let mut v4 = PeerConfig::new(own_addr(), LOCAL_AS);
-    v4.passive = true;
+    v4.options.passive = true;
     config.peers = vec![v6, v4.clone()];
     let speaker = start(config, &engine).await;
     let stream = tokio::net::TcpStream::connect(("::1", port)).await.unwrap();
     let mut remote = FakePeer { stream };
     remote.establish(&open([10, 0, 0, 6])).await;
-    let mut other = FakePeer::connect(v4.addr, SocketAddr::new(own_addr(), port)).await;
+    let mut other = FakePeer::connect(ip(&v4), SocketAddr::new(own_addr(), port)).await;
     other.establish(&open([10, 0, 0, 7])).await;
     let all_up = || {
         let peers = speaker.peers();

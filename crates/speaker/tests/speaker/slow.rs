@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::engine::{FakeEngine, LOCAL_AS, config, eventually, start, updates};
-use crate::peer::{FakePeer, open, own_addr};
+use crate::peer::{FakePeer, ip, open, own_addr};
 
 /// A speaker that waits for two peers.
 async fn speaker(engine: &FakeEngine) -> (SpeakerHandle, [PeerConfig; 2], SocketAddr) {
@@ -17,7 +17,7 @@ async fn speaker(engine: &FakeEngine) -> (SpeakerHandle, [PeerConfig; 2], Socket
     config.listen = vec![SocketAddr::new(own_addr(), 0)];
     let peers = [(); 2].map(|()| {
         let mut peer = PeerConfig::new(own_addr(), LOCAL_AS);
-        peer.passive = true;
+        peer.options.passive = true;
         peer
     });
     config.peers = peers.to_vec();
@@ -35,9 +35,9 @@ async fn a_peer_that_does_not_read_holds_up_nobody_and_costs_little() {
     const PLENTY: usize = 32 * 1024 * 1024;
     let engine = FakeEngine::new();
     let (speaker, peers, addr) = speaker(&engine).await;
-    let mut stuck = FakePeer::connect(peers[0].addr, addr).await;
+    let mut stuck = FakePeer::connect(ip(&peers[0]), addr).await;
     stuck.establish(&open([10, 0, 0, 8])).await;
-    let mut reader = FakePeer::connect(peers[1].addr, addr).await;
+    let mut reader = FakePeer::connect(ip(&peers[1]), addr).await;
     reader.establish(&open([10, 0, 0, 9])).await;
     engine.export_for_ever(updates(60_000));
     let mut read = 0;
@@ -51,7 +51,7 @@ async fn a_peer_that_does_not_read_holds_up_nobody_and_costs_little() {
     let status = speaker.peers();
     let id = |addr| status.iter().find(|peer| peer.addr == addr).unwrap().peer;
     // What both kernels hold for it, and no more.
-    let pulled = engine.pulled(id(peers[0].addr));
+    let pulled = engine.pulled(id(ip(&peers[0])));
     assert!(
         pulled < PLENTY / 2,
         "{pulled} octets wait for a peer that does not read"
@@ -69,7 +69,7 @@ async fn while_the_engine_is_busy_sessions_live_on_and_peers_wait() {
     const SENT_MAX: usize = 256 * 1024 * 1024;
     let engine = FakeEngine::new();
     let (speaker, peers, addr) = speaker(&engine).await;
-    let mut remote = FakePeer::connect(peers[0].addr, addr).await;
+    let mut remote = FakePeer::connect(ip(&peers[0]), addr).await;
     let mut offer = open([10, 0, 0, 9]);
     offer.hold_time = 3;
     remote.establish(&offer).await;
