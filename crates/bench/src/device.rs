@@ -1,5 +1,6 @@
 //! The devices under test: how each is found, configured as a route reflector and started.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use chanter_interop::Process;
 use clap::ValueEnum;
 use tempfile::TempDir;
 
-use crate::netns::Pair;
+use crate::netns::{CLIENT_NETWORK, Pair};
 use crate::workload::Kind;
 use crate::{ASN, DEVICE};
 
@@ -19,7 +20,7 @@ use crate::{ASN, DEVICE};
 const CLIENTS: &str = "10.98.0.0/24";
 
 /// A BGP speaker that can reflect routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Device {
     /// `chanter rr`
     Chanter,
@@ -32,10 +33,10 @@ pub enum Device {
 }
 
 /// Where the programs are.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Setting {
-    /// The `chanter` binary.
-    pub chanter: PathBuf,
+    /// Programs in place of those of Debian's packages; `chanter` has to be among them.
+    pub programs: BTreeMap<Device, PathBuf>,
 }
 
 impl fmt::Display for Device {
@@ -52,8 +53,11 @@ impl fmt::Display for Device {
 impl Device {
     /// Its program.
     pub fn program(self, setting: &Setting) -> PathBuf {
+        if let Some(path) = setting.programs.get(&self) {
+            return path.clone();
+        }
         match self {
-            Device::Chanter => setting.chanter.clone(),
+            Device::Chanter => "chanter".into(),
             Device::Bird => "/usr/sbin/bird".into(),
             Device::Frr => "/usr/lib/frr/bgpd".into(),
             Device::Gobgp => "/usr/bin/gobgpd".into(),
@@ -70,9 +74,18 @@ impl Device {
         }
     }
 
-    /// Whether it reflects routes of that kind: Debian's BIRD 2.0.12 has no EVPN.
-    pub fn supports(self, kind: Kind) -> bool {
-        !(self == Device::Bird && kind.family() == Family::L2VPN_EVPN)
+    /// Whether it reflects routes of that kind: BIRD has EVPN from 2.18 on, Debian's is 2.0.
+    pub fn supports(self, kind: Kind, setting: &Setting) -> bool {
+        self != Device::Bird || kind.family() != Family::L2VPN_EVPN || self.has_evpn(setting)
+    }
+
+    fn has_evpn(self, setting: &Setting) -> bool {
+        let version = self.version(setting);
+        let number = version.rsplit(' ').next().unwrap_or_default();
+        let mut parts = number
+            .split('.')
+            .map(|part| part.parse::<u32>().unwrap_or(0));
+        (parts.next(), parts.next()) >= (Some(2), Some(18))
     }
 
     /// The most routes that it is given. GoBGP 3.10 looks at every path for each new MAC address,
@@ -111,7 +124,7 @@ impl Device {
         } else {
             "device.conf"
         });
-        fs::write(&config, self.config(directory.path())?)?;
+        fs::write(&config, self.config(directory.path(), setting)?)?;
         let mut command = pair.device_command(&self.program(setting));
         match self {
             Device::Chanter => {
@@ -139,10 +152,10 @@ impl Device {
         Ok(Running { process, directory })
     }
 
-    fn config(self, directory: &Path) -> Result<String> {
+    fn config(self, directory: &Path, setting: &Setting) -> Result<String> {
         match self {
             Device::Chanter => chanter(directory),
-            Device::Bird => Ok(bird()),
+            Device::Bird => Ok(bird(self.has_evpn(setting))),
             Device::Frr => Ok(frr()),
             Device::Gobgp => gobgp(),
         }
@@ -177,15 +190,34 @@ fn chanter(directory: &Path) -> Result<String> {
     writeln!(text, "[log]\nlevel = \"warn\"")?;
     writeln!(text, "[bgp]\nas = {ASN}\nlocal_address = \"{DEVICE}\"")?;
     writeln!(text, "listen = [\"{DEVICE}:179\"]")?;
-    writeln!(text, "[[bgp.ranges]]\nprefix = \"{CLIENTS}\"")?;
-    writeln!(text, "families = [\"ipv4-unicast\", \"l2vpn-evpn\"]")?;
+    for (prefix, families, limit) in [
+        (
+            CLIENTS,
+            r#"["ipv4-unicast", "ipv4-vpn", "l2vpn-evpn"]"#,
+            1000,
+        ),
+        (CLIENT_NETWORK, r#"["l2vpn-evpn", "ipv4-rtc"]"#, 65_536),
+    ] {
+        writeln!(text, "[[bgp.ranges]]\nprefix = \"{prefix}\"")?;
+        writeln!(text, "families = {families}\nlimit = {limit}")?;
+    }
     Ok(text)
 }
 
-fn bird() -> String {
+fn bird(has_evpn: bool) -> String {
+    let (table, channel) = if has_evpn {
+        (
+            "evpn table evpn1;",
+            "evpn { table evpn1; import all; export where source = RTS_BGP; };",
+        )
+    } else {
+        ("", "")
+    };
     format!(
         "log stderr {{ warning, error, fatal, bug }};
 router id {DEVICE};
+vpn4 table vpn4tab;
+{table}
 protocol device {{ }}
 protocol direct {{ ipv4; }}
 template bgp any {{
@@ -193,6 +225,8 @@ template bgp any {{
   rr client;
   rr cluster id {DEVICE};
   ipv4 {{ import all; export where source = RTS_BGP; }};
+  vpn4 mpls {{ table vpn4tab; import all; export where source = RTS_BGP; }};
+  {channel}
 }}
 protocol bgp clients from any {{
   neighbor range {CLIENTS} as {ASN};
@@ -218,6 +252,10 @@ router bgp {ASN}
   neighbor clients activate
   neighbor clients route-reflector-client
  exit-address-family
+ address-family ipv4 vpn
+  neighbor clients activate
+  neighbor clients route-reflector-client
+ exit-address-family
  address-family l2vpn evpn
   neighbor clients activate
   neighbor clients route-reflector-client
@@ -237,7 +275,7 @@ fn gobgp() -> Result<String> {
     writeln!(text, "  [peer-groups.route-reflector.config]")?;
     writeln!(text, "    route-reflector-client = true")?;
     writeln!(text, "    route-reflector-cluster-id = \"{DEVICE}\"")?;
-    for family in ["ipv4-unicast", "l2vpn-evpn"] {
+    for family in ["ipv4-unicast", "l3vpn-ipv4-unicast", "l2vpn-evpn"] {
         writeln!(text, "  [[peer-groups.afi-safis]]")?;
         writeln!(
             text,

@@ -11,19 +11,22 @@
 //! codec; the device is a fresh process in a namespace of its own for every run. What is measured is
 //! in [`Figures`]; [`run_case`] measures one case with all daemons in turns, [`table`] shows it.
 
+mod clients;
 mod device;
 mod interrupt;
 mod measure;
 mod netns;
+mod phases;
 mod process;
 mod report;
 mod session;
 mod sink;
 mod workload;
 
+pub use clients::{ClientsFigures, ClientsOptions, clients_table, run_clients};
 pub use device::{Device, Setting};
 pub use interrupt::end_on_signal;
-pub use measure::{Figures, Outcome, Run, measure};
+pub use measure::{Cost, Figures, Outcome, Phase, Run, measure};
 pub use netns::check_root;
 pub use report::{Case, Row, run_case, table};
 pub use workload::{Kind, Workload};

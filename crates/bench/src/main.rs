@@ -1,12 +1,15 @@
 //! `chanter-bench run`: measures `chanter rr` beside other BGP speakers and prints tables.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use chanter_bench::{
-    Case, Device, Kind, Run, Setting, Workload, check_root, end_on_signal, run_case,
+    Case, ClientsOptions, Device, Kind, Run, Setting, Workload, check_root, clients_table,
+    end_on_signal, run_case, run_clients,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -21,6 +24,14 @@ struct Cli {
 enum Command {
     /// Measure and print a table in Markdown for each case
     Run(Options),
+    /// Thousands of clients that all talk, some of which flap, at one `chanter rr`
+    Clients {
+        #[command(flatten)]
+        clients: ClientsOptions,
+        /// The `chanter` to measure; without this it is built, optimized
+        #[arg(long)]
+        chanter: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -35,7 +46,7 @@ struct Options {
     #[arg(long, value_delimiter = ',')]
     daemons: Vec<Device>,
     /// Kinds of routes
-    #[arg(long, value_delimiter = ',', default_values = ["ipv4", "evpn"])]
+    #[arg(long, value_delimiter = ',', default_values = ["ipv4", "vpnv4", "evpn"])]
     family: Vec<Kind>,
     /// Routes that share an attribute set, and an UPDATE
     #[arg(long, value_delimiter = ',', default_values_t = [10, 1], value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -46,14 +57,18 @@ struct Options {
     /// Seconds after which announcing, or withdrawing, is given up
     #[arg(long, default_value_t = 120)]
     deadline: u64,
-    /// The `chanter` to measure; without this it is built, optimized
-    #[arg(long)]
-    chanter: Option<PathBuf>,
+    /// A daemon's program in place of the installed one, such as `bird=/opt/bird/sbin/bird`; without
+    /// one for chanter it is built, optimized
+    #[arg(long, value_name = "DAEMON=PATH", value_parser = program)]
+    program: Vec<(Device, PathBuf)>,
 }
 
 fn main() -> ExitCode {
-    let Command::Run(options) = Cli::parse().command;
-    match run(&options) {
+    let outcome = match Cli::parse().command {
+        Command::Run(options) => run(&options),
+        Command::Clients { clients, chanter } => many_clients(&clients, chanter),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Without a backtrace, whatever the environment says: these are no bugs.
@@ -72,14 +87,12 @@ fn run(options: &Options) -> Result<()> {
         !options.receivers.contains(&0),
         "--receivers: at least 1, to see routes arrive"
     );
-    let chanter = match &options.chanter {
-        Some(path) => path.clone(),
-        None => {
-            eprintln!("building chanter, optimized");
-            chanter_interop::build(&["--release"])?
-        }
-    };
-    let setting = Setting { chanter };
+    let mut programs: BTreeMap<Device, PathBuf> = options.program.iter().cloned().collect();
+    if let Entry::Vacant(chanter) = programs.entry(Device::Chanter) {
+        eprintln!("building chanter, optimized");
+        chanter.insert(chanter_interop::build(&["--release"])?);
+    }
+    let setting = Setting { programs };
     let devices = devices(&options.daemons, &setting)?;
     println!("Versions:\n");
     for device in &devices {
@@ -105,6 +118,32 @@ fn run(options: &Options) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+fn program(text: &str) -> Result<(Device, PathBuf), String> {
+    let (device, path) = text
+        .split_once('=')
+        .ok_or("DAEMON=PATH is wanted, such as bird=/opt/bird/sbin/bird")?;
+    Ok((Device::from_str(device, false)?, PathBuf::from(path)))
+}
+
+fn many_clients(options: &ClientsOptions, chanter: Option<PathBuf>) -> Result<()> {
+    check_root()?;
+    end_on_signal()?;
+    let program = match chanter {
+        Some(program) => program,
+        None => {
+            eprintln!("building chanter, optimized");
+            chanter_interop::build(&["--release"])?
+        }
+    };
+    let setting = Setting {
+        programs: [(Device::Chanter, program)].into(),
+    };
+    println!("Version: {}\n", Device::Chanter.version(&setting));
+    let figures = run_clients(options, &setting)?;
+    println!("{}", clients_table(options, &figures)?);
     Ok(())
 }
 

@@ -17,6 +17,9 @@ use crate::{DEVICE, SENDER};
 /// Where `ip netns` keeps namespaces.
 const NETNS: &str = "/run/netns";
 
+/// Where thousands of clients connect from.
+pub(crate) const CLIENT_NETWORK: &str = "10.99.0.0/16";
+
 /// How ours are called: this, the process that made them, and the role.
 const PREFIX: &str = "chbn-";
 
@@ -60,6 +63,34 @@ impl Pair {
             run(&["ip", "-n", name, "link", "set", "dev", "eth0", "up"])?;
         }
         Ok(pair)
+    }
+
+    /// Lets the generator use any address of [`CLIENT_NETWORK`].
+    pub(crate) fn add_client_network(&self) -> Result<()> {
+        let (device, generator) = (self.device.as_str(), self.generator.as_str());
+        let sender = SENDER.to_string();
+        run(&[
+            "ip",
+            "-n",
+            generator,
+            "route",
+            "add",
+            "local",
+            CLIENT_NETWORK,
+            "dev",
+            "lo",
+        ])?;
+        run(&[
+            "ip",
+            "-n",
+            device,
+            "route",
+            "add",
+            CLIENT_NETWORK,
+            "via",
+            &sender,
+        ])
+        .map(drop)
     }
 
     fn add_address(&self, namespace: &str, address: Ipv4Addr) -> Result<()> {

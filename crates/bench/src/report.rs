@@ -22,38 +22,76 @@ pub struct Case {
 /// A daemon with the outcomes of its rounds.
 pub type Row = (Device, Run, Vec<Outcome>);
 
-/// A column: what it is called, the figure in the unit that is shown, decimal places.
-type Column = (&'static str, fn(&Figures, &Run) -> f64, usize);
+/// A column of the table.
+struct Column {
+    name: &'static str,
+    /// The figure in the unit that is shown.
+    value: fn(&Figures, &Run) -> f64,
+    decimals: usize,
+    /// How much of the best rival's figure chanter may need at most.
+    bar: Option<f64>,
+}
 
-const COLUMNS: [Column; 9] = [
-    ("announce s", |f, _| f.announce.as_secs_f64(), 3),
-    ("CPU s", |f, _| f.announce_cpu.as_secs_f64(), 3),
-    (
-        "CPU µs/route",
-        |f, run| micros(f.announce_cpu) / f64::from(run.routes),
-        2,
+/// Of time and processor time.
+const COST: Option<f64> = Some(0.8);
+/// Of memory for each route.
+const MEMORY: Option<f64> = Some(1.2);
+/// Of the latency of a single route.
+const LATENCY: Option<f64> = Some(1.0);
+
+const COLUMNS: [Column; 15] = [
+    column("announce s", |f, _| secs(f.announce.wall), 3, COST),
+    column("CPU s", |f, _| secs(f.announce.cpu), 3, COST),
+    column("peak MiB", |f, _| f.peak as f64 / MIB, 1, None),
+    column(
+        "peak B/route",
+        |f, run| f.peak.saturating_sub(f.base) as f64 / f64::from(run.routes),
+        0,
+        MEMORY,
     ),
-    ("peak MiB", |f, _| f.peak as f64 / f64::from(1 << 20), 1),
-    (
+    column(
         "B/route",
         |f, run| f.growth as f64 / f64::from(run.routes),
         0,
+        MEMORY,
     ),
-    ("UPDATEs out", |f, _| f.updates as f64, 0),
-    ("withdraw s", |f, _| f.withdraw.as_secs_f64(), 3),
-    ("withdraw CPU s", |f, _| f.withdraw_cpu.as_secs_f64(), 3),
-    ("one route ms", |f, _| micros(f.single) / 1e3, 2),
+    column("UPDATEs out", |f, _| f.updates as f64, 0, None),
+    column("withdraw s", |f, _| secs(f.withdraw.wall), 3, COST),
+    column("CPU s", |f, _| secs(f.withdraw.cpu), 3, COST),
+    column("one route ms", |f, _| secs(f.single) * 1e3, 3, LATENCY),
+    column("late joiner s", |f, _| secs(f.late.wall), 3, COST),
+    column("CPU s", |f, _| secs(f.late.cpu), 3, COST),
+    column("sender lost s", |f, _| secs(f.lost.wall), 3, COST),
+    column("CPU s", |f, _| secs(f.lost.cpu), 3, COST),
+    column("back s", |f, _| secs(f.back.wall), 3, COST),
+    column("CPU s", |f, _| secs(f.back.cpu), 3, COST),
 ];
 
-fn micros(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
+const MIB: f64 = (1 << 20) as f64;
+
+const fn column(
+    name: &'static str,
+    value: fn(&Figures, &Run) -> f64,
+    decimals: usize,
+    bar: Option<f64>,
+) -> Column {
+    Column {
+        name,
+        value,
+        decimals,
+        bar,
+    }
+}
+
+fn secs(duration: Duration) -> f64 {
+    duration.as_secs_f64()
 }
 
 /// Measures a case, all daemons once in each round; says on standard error how it goes.
 pub fn run_case(case: &Case, setting: &Setting) -> Result<String> {
     let mut rows: Vec<Row> = Vec::new();
     for &device in &case.devices {
-        if !device.supports(case.run.kind) {
+        if !device.supports(case.run.kind, setting) {
             eprintln!("  {device}: has no {}, left out", case.run.kind);
             continue;
         }
@@ -74,24 +112,16 @@ pub fn run_case(case: &Case, setting: &Setting) -> Result<String> {
 fn in_words(outcome: &Outcome, run: &Run) -> String {
     match outcome {
         Outcome::Done(figures) => format!(
-            "{} routes in {:.3} s, {:.3} CPU s; withdrawn in {:.3} s; one route {:.2} ms",
+            "{} routes in {:.3} s, {:.3} CPU s; withdrawn in {:.3} s; one route {:.3} ms",
             run.routes,
-            figures.announce.as_secs_f64(),
-            figures.announce_cpu.as_secs_f64(),
-            figures.withdraw.as_secs_f64(),
-            micros(figures.single) / 1e3,
+            secs(figures.announce.wall),
+            secs(figures.announce.cpu),
+            secs(figures.withdraw.wall),
+            secs(figures.single) * 1e3,
         ),
-        Outcome::GaveUp {
-            withdrawing,
-            routes,
-        } => format!(
-            "gave up: {routes} of {} routes {} after {} s",
+        Outcome::GaveUp { phase, routes } => format!(
+            "gave up: {routes} of {} routes {phase} after {} s",
             run.routes,
-            if *withdrawing {
-                "not yet withdrawn"
-            } else {
-                "received"
-            },
             run.deadline.as_secs()
         ),
         Outcome::Failed(reason) => format!("failed: {reason}"),
@@ -114,7 +144,7 @@ pub fn table(case: &Case, rows: &[Row]) -> String {
     let _ = writeln!(
         text,
         "| daemon | {} |",
-        COLUMNS.map(|column| column.0).join(" | ")
+        join(COLUMNS.iter().map(|column| column.name.to_owned()))
     );
     let _ = writeln!(text, "|---{}|", "|---".repeat(COLUMNS.len()));
     let mut all = Vec::new();
@@ -126,10 +156,9 @@ pub fn table(case: &Case, rows: &[Row]) -> String {
         };
         match medians(outcomes, run) {
             Ok(medians) => {
-                let cells = COLUMNS
-                    .iter()
-                    .zip(medians)
-                    .map(|(column, value)| format!("{value:.precision$}", precision = column.2));
+                let cells = COLUMNS.iter().zip(medians).map(|(column, value)| {
+                    format!("{value:.decimals$}", decimals = column.decimals)
+                });
                 let _ = writeln!(text, "| {device}{few} | {} |", join(cells));
                 if few.is_empty() {
                     all.push((*device, medians));
@@ -146,8 +175,34 @@ pub fn table(case: &Case, rows: &[Row]) -> String {
     if let Some(ratios) = ratios(&all) {
         let cells = ratios.iter().map(|ratio| format!("{ratio:.2}"));
         let _ = writeln!(text, "| best rival ÷ chanter | {} |", join(cells));
+        let _ = writeln!(text, "\n{}", against_bars(&ratios));
     }
     text
+}
+
+/// Which bars are missed, in words.
+fn against_bars(ratios: &[f64; COLUMNS.len()]) -> String {
+    let mut last_wall = "";
+    let mut missed = Vec::new();
+    for (column, ratio) in COLUMNS.iter().zip(ratios) {
+        let name = if column.name == "CPU s" {
+            format!("{last_wall} (CPU)")
+        } else {
+            last_wall = column.name.trim_end_matches(" s");
+            last_wall.to_owned()
+        };
+        let share = 1.0 / ratio;
+        // A daemon that needs next to nothing has no share.
+        if column.bar.is_some_and(|bar| !(share <= bar)) {
+            missed.push(format!("{name} {share:.2}"));
+        }
+    }
+    let bars = "Bars (chanter ÷ best rival: time and CPU 0.8, memory per route 1.2, one route 1.0)";
+    if missed.is_empty() {
+        format!("{bars}: all met.")
+    } else {
+        format!("{bars}: missed by {}.", missed.join(", "))
+    }
 }
 
 fn join(cells: impl Iterator<Item = String>) -> String {
@@ -157,10 +212,12 @@ fn join(cells: impl Iterator<Item = String>) -> String {
 /// The middle one of the rounds, for each figure by itself; a round that was given up is the
 /// daemon's outcome.
 fn medians(outcomes: &[Outcome], run: &Run) -> Result<[f64; COLUMNS.len()], Outcome> {
-    let mut done = Vec::new();
+    let mut done: Vec<[f64; COLUMNS.len()]> = Vec::new();
     for outcome in outcomes {
         match outcome {
-            Outcome::Done(figures) => done.push(COLUMNS.map(|column| (column.1)(figures, run))),
+            Outcome::Done(figures) => {
+                done.push(std::array::from_fn(|at| (COLUMNS[at].value)(figures, run)))
+            }
             Outcome::GaveUp { .. } | Outcome::Failed(_) => return Err(outcome.clone()),
         }
     }
@@ -184,6 +241,7 @@ fn ratios(all: &[(Device, [f64; COLUMNS.len()])]) -> Option<[f64; COLUMNS.len()]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::{Cost, Phase};
     use crate::workload::Kind;
 
     fn case() -> Case {
@@ -203,14 +261,20 @@ mod tests {
 
     fn done(millis: u64) -> Outcome {
         let time = Duration::from_millis(millis);
+        let cost = Cost {
+            wall: time,
+            cpu: time,
+        };
         Outcome::Done(Figures {
-            announce: time,
-            announce_cpu: time,
+            announce: cost,
+            base: 0,
             peak: millis << 20,
             growth: millis * 1000,
             updates: millis,
-            withdraw: time,
-            withdraw_cpu: time,
+            late: cost,
+            lost: cost,
+            back: cost,
+            withdraw: cost,
             single: time,
         })
     }
@@ -228,10 +292,22 @@ mod tests {
         let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
         assert_eq!(
             line("| chanter"),
-            "| chanter | 0.020 | 0.020 | 20.00 | 20.0 | 20 | 20 | 0.020 | 0.020 | 20.00 |"
+            "| chanter | 0.020 | 0.020 | 20.0 | 20972 | 20 | 20 | 0.020 | 0.020 | 20.000 \
+             | 0.020 | 0.020 | 0.020 | 0.020 | 0.020 | 0.020 |"
         );
         assert!(line("| frr").starts_with("| frr | 0.080 |"));
         assert!(line("| best").starts_with("| best rival ÷ chanter | 2.25 | 2.25 |"));
+        assert!(line("Bars").ends_with(": all met."));
+    }
+
+    #[test]
+    fn missed_bars_are_named() {
+        let case = case();
+        let row = |device, millis| (device, case.run, vec![done(millis)]);
+        let text = table(&case, &[row(Device::Chanter, 10), row(Device::Bird, 11)]);
+        // Within the bars of memory and latency, not within those of time.
+        assert!(text.contains("missed by announce 0.91, announce (CPU) 0.91, withdraw 0.91, withdraw (CPU) 0.91, late"), "{text}");
+        assert!(!text.contains("B/route 0.91") && !text.contains("one route ms 0.91"));
     }
 
     #[test]
@@ -242,7 +318,7 @@ mod tests {
             ..case.run
         };
         let late = Outcome::GaveUp {
-            withdrawing: false,
+            phase: Phase::Announce,
             routes: 77,
         };
         let rows = [

@@ -139,7 +139,7 @@ impl Table {
         for event in &self.batch.events {
             let (nlri, present) = match event {
                 RouteEvent::Reach { nlri, .. } => (nlri, true),
-                RouteEvent::Withdraw { nlri } => (nlri, false),
+                RouteEvent::Withdraw { nlri, .. } => (nlri, false),
                 RouteEvent::EndOfRib(_) => continue,
             };
             let index = self

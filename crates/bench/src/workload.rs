@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use chanter_bgp::{
     Attributes, CodecContext, EvpnNlri, ExtendedCommunity, Family, MacIp, Nlri, PathData,
-    UpdateWriter, encapsulation,
+    UpdateWriter, Vpnv4Prefix, encapsulation,
 };
 use chanter_types::{EthernetTag, Ipv4Prefix, MacAddr, RouteDistinguisher, RouteTarget};
 use clap::ValueEnum;
@@ -23,6 +23,8 @@ const CHUNK: usize = 64 * 1024;
 pub enum Kind {
     /// IPv4 unicast
     Ipv4,
+    /// VPNv4, each VPN with an RD and a label of its own
+    Vpnv4,
     /// EVPN type 2, MAC and IPv4 address
     Evpn,
 }
@@ -32,6 +34,7 @@ impl Kind {
     pub fn family(self) -> Family {
         match self {
             Kind::Ipv4 => Family::IPV4_UNICAST,
+            Kind::Vpnv4 => Family::IPV4_VPN,
             Kind::Evpn => Family::L2VPN_EVPN,
         }
     }
@@ -41,6 +44,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Kind::Ipv4 => "IPv4 unicast",
+            Kind::Vpnv4 => "VPNv4",
             Kind::Evpn => "EVPN type 2",
         })
     }
@@ -106,6 +110,9 @@ impl Workload {
             (Kind::Ipv4, Nlri::Ipv4(prefix)) => {
                 prefix.addr().to_bits().checked_sub(0x8000_0000)? >> 8
             }
+            (Kind::Vpnv4, Nlri::Vpn4(route)) => {
+                route.prefix.addr().to_bits().checked_sub(0x8000_0000)? >> 8
+            }
             (Kind::Evpn, Nlri::Evpn(EvpnNlri::MacIp(route))) => {
                 let [_, _, a, b, c, d] = route.mac.0;
                 u32::from_be_bytes([a, b, c, d])
@@ -117,15 +124,15 @@ impl Workload {
 
     fn nlri(&self, index: u32) -> Nlri {
         match self.kind {
-            Kind::Ipv4 => {
-                let addr = Ipv4Addr::from_bits(0x8000_0000 + (index << 8));
-                Nlri::Ipv4(Ipv4Prefix::new(addr, 24).unwrap_or(Ipv4Prefix::host(addr)))
-            }
+            Kind::Ipv4 => Nlri::Ipv4(prefix(index)),
+            Kind::Vpnv4 => Nlri::Vpn4(Vpnv4Prefix {
+                rd: self.rd(index),
+                prefix: prefix(index),
+            }),
             Kind::Evpn => {
                 let [a, b, c, d] = index.to_be_bytes();
-                let number = u16::try_from(self.vpn(index) + 1).unwrap_or(u16::MAX);
                 Nlri::from(MacIp {
-                    rd: RouteDistinguisher::from_ipv4(self.next_hop, number),
+                    rd: self.rd(index),
                     tag: EthernetTag(0),
                     mac: MacAddr([0x02, 0, a, b, c, d]),
                     ip: Some(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + index))),
@@ -137,6 +144,8 @@ impl Workload {
     fn data(&self, index: u32) -> PathData {
         match self.kind {
             Kind::Ipv4 => PathData::default(),
+            // Twenty bits, and the bottom of the stack.
+            Kind::Vpnv4 => PathData::with_label((1000 + self.vpn(index)) << 4 | 1),
             Kind::Evpn => PathData::with_label(1000 + self.vpn(index)),
         }
     }
@@ -147,12 +156,17 @@ impl Workload {
         let builder = Attributes::builder()
             .next_hop(IpAddr::V4(self.next_hop))
             .local_pref(100)
-            .communities(vec![asn | (set & 0xffff), (asn + 0x1_0000) | (set >> 16)]);
+            .communities(vec![
+                chanter_bgp::Community(asn | (set & 0xffff)),
+                chanter_bgp::Community((asn + 0x1_0000) | (set >> 16)),
+            ]);
+        let rt = ExtendedCommunity::route_target(RouteTarget::from_as2(64512, set % VPNS));
         match self.kind {
             Kind::Ipv4 => builder.build(),
+            Kind::Vpnv4 => builder.extended_communities(vec![rt]).build(),
             Kind::Evpn => builder
                 .extended_communities(vec![
-                    ExtendedCommunity::route_target(RouteTarget::from_as2(64512, set % VPNS)),
+                    rt,
                     ExtendedCommunity::encapsulation(encapsulation::VXLAN),
                 ])
                 .build(),
@@ -162,6 +176,16 @@ impl Workload {
     fn vpn(&self, index: u32) -> u32 {
         index / self.per_set % VPNS
     }
+
+    fn rd(&self, index: u32) -> RouteDistinguisher {
+        let number = u16::try_from(self.vpn(index) + 1).unwrap_or(u16::MAX);
+        RouteDistinguisher::from_ipv4(self.next_hop, number)
+    }
+}
+
+fn prefix(index: u32) -> Ipv4Prefix {
+    let addr = Ipv4Addr::from_bits(0x8000_0000 + (index << 8));
+    Ipv4Prefix::new(addr, 24).unwrap_or(Ipv4Prefix::host(addr))
 }
 
 fn open_chunk(chunks: &mut Vec<Vec<u8>>) -> &mut Vec<u8> {
@@ -204,7 +228,7 @@ mod tests {
     #[test]
     fn every_route_is_announced_and_withdrawn_once_and_known_by_its_number() {
         let ctx = CodecContext::default();
-        for kind in [Kind::Ipv4, Kind::Evpn] {
+        for kind in [Kind::Ipv4, Kind::Vpnv4, Kind::Evpn] {
             for (per_set, sets) in [(10, 251), (1, 2501)] {
                 let workload = Workload {
                     kind,
@@ -222,7 +246,7 @@ mod tests {
                 assert!(reached.eq((0..2501).map(Some)), "{kind} {per_set}");
                 let (_, batch) = events(&workload.withdraw(&ctx), &ctx);
                 let withdrawn = batch.events.iter().map(|event| match event {
-                    RouteEvent::Withdraw { nlri } => workload.index_of(nlri),
+                    RouteEvent::Withdraw { nlri, .. } => workload.index_of(nlri),
                     _ => None,
                 });
                 assert!(withdrawn.eq((0..2501).map(Some)), "{kind} {per_set}");

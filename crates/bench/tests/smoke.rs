@@ -8,10 +8,16 @@ use chanter_bench::{Device, Kind, Outcome, Run, Setting, check_root, measure};
 #[test]
 fn chanter_reflects_every_route_and_every_withdrawal() {
     check_root().expect("this test makes network namespaces");
+    let program = chanter_interop::chanter_program().expect("chanter can be built");
     let setting = Setting {
-        chanter: chanter_interop::chanter_program().expect("chanter can be built"),
+        programs: [(Device::Chanter, program)].into(),
     };
-    for (kind, per_set, updates) in [(Kind::Ipv4, 10, 60), (Kind::Evpn, 1, 600)] {
+    let cases = [
+        (Kind::Ipv4, 10, 60),
+        (Kind::Vpnv4, 10, 60),
+        (Kind::Evpn, 1, 600),
+    ];
+    for (kind, per_set, updates) in cases {
         let run = Run {
             kind,
             routes: 600,
@@ -28,6 +34,6 @@ fn chanter_reflects_every_route_and_every_withdrawal() {
             figures.updates, updates,
             "{kind}: an UPDATE per attribute set"
         );
-        assert!(figures.announce_cpu > Duration::ZERO && figures.peak > 0);
+        assert!(figures.announce.cpu > Duration::ZERO && figures.peak > 0);
     }
 }

@@ -2,11 +2,13 @@
 
 mod bench;
 mod check;
+mod reflector;
 mod tree;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Chores of the project")]
@@ -19,13 +21,33 @@ struct Arguments {
 enum Chore {
     /// Checks the rules that no other tool checks: pure crates, file sizes, words.
     Check,
-    /// Measures Chanter beside what it replaces; needs root and `scripts/setup`.
+    /// Measures Chanter beside others; needs root and `scripts/setup`. Without a word more, the
+    /// route reflector, as `reflector`.
+    Bench(BenchArguments),
+}
+
+#[derive(Args)]
+struct BenchArguments {
     #[command(subcommand)]
-    Bench(Bench),
+    what: Option<Bench>,
 }
 
 #[derive(Subcommand)]
 enum Bench {
+    /// The route reflector beside BIRD, FRR and GoBGP; options are those of `chanter-bench run`.
+    #[command(disable_help_flag = true)]
+    Reflector {
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
+    /// Thousands of clients at one reflector; options are those of `chanter-bench clients`.
+    #[command(disable_help_flag = true)]
+    Clients {
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
     /// From a REST attach to the UPDATE on the peer's wire, beside bagpipe-bgp.
     Attach(bench::AttachOptions),
 }
@@ -33,7 +55,12 @@ enum Bench {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Check => check::run(),
-        Chore::Bench(Bench::Attach(options)) => bench::attach(&options),
+        Chore::Bench(arguments) => match arguments.what {
+            None => reflector::run("run", &[]),
+            Some(Bench::Reflector { options }) => reflector::run("run", &options),
+            Some(Bench::Clients { options }) => reflector::run("clients", &options),
+            Some(Bench::Attach(options)) => bench::attach(&options),
+        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
