@@ -39,7 +39,7 @@ pub use message::{
 pub use nlri::{
     BitmaskMatch, EthernetAd, EthernetSegment, EvpnNlri, EvpnPrefix, FlowSpecComponent,
     FlowSpecError, FlowSpecNlri, FlowSpecPrefix, FlowSpecType, InclusiveMulticast, MacIp, Nlri,
-    NumericMatch, PathData, RtMembership, Vpnv4Prefix, Vpnv6Prefix, fragment, tcp_flags,
+    NumericMatch, Overlay, PathData, RtMembership, Vpnv4Prefix, Vpnv6Prefix, fragment, tcp_flags,
 };
 pub use pmsi::{PmsiTunnel, PmsiTunnelKind};
 pub use update::{Disposition, Fault, RouteEvent, UpdateBatch, UpdateWriter, decode_update};

@@ -195,7 +195,8 @@ proptest! {
         prop_assert_eq!(attributes.to_builder().build(), attributes);
     }
 
-    /// AIGP and what is internal stay within the AS (RFC 7311 section 3.1, RFC 4271 section 5.1.5).
+    /// AIGP, Prefix-SID and what is internal stay within the AS (RFC 7311 section 3.1, RFC 8669 section
+    /// 4, RFC 4271 section 5.1.5).
     #[test]
     fn what_is_internal_is_not_sent_to_another_as(attributes in any_rich_attributes()) {
         let ctx = CodecContext { ebgp: true, message_len_max: 65535, ..CodecContext::default() };
@@ -209,7 +210,7 @@ proptest! {
         prop_assert_eq!((received.aigp(), received.local_pref()), (None, None));
         prop_assert_eq!(received.originator_id(), None);
         prop_assert_eq!(received.only_to_customer(), attributes.only_to_customer());
-        prop_assert_eq!(received.prefix_sid(), attributes.prefix_sid());
+        prop_assert_eq!(received.prefix_sid(), None);
     }
 
     /// Values at random under each type: never a panic, and what is kept can be told.

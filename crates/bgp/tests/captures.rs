@@ -62,9 +62,10 @@ fn describe_update(body: &[u8], ctx: &CodecContext) -> String {
                 let attributes = batch.attributes(*attributes).expect("the index is within");
                 lines.push(format!(
                     "reach {nlri} label {} esi {}",
-                    data.label, data.esi
+                    data.label,
+                    data.esi()
                 ));
-                lines.extend(data.gateway.map(|gateway| format!("  gateway {gateway}")));
+                lines.extend(data.gateway().map(|gateway| format!("  gateway {gateway}")));
                 lines.extend((data.path_id > 0).then(|| format!("  path {}", data.path_id)));
                 lines.push(format!("  {attributes}"));
             }

@@ -208,12 +208,9 @@ fn evpn_route(route: &theirs::EvpnRoute) -> (Nlri, PathData) {
                 mac: MacAddr(route.mac.0),
                 ip: route.ip,
             };
-            let data = PathData {
-                label: route.label1.as_vni(),
-                label2: route.label2.map(|label| label.as_vni()),
-                esi: Esi(route.esi.0),
-                ..PathData::default()
-            };
+            let label2 = route.label2.map(|label| label.as_vni());
+            let data = PathData::with_label(route.label1.as_vni());
+            let data = data.segment(Esi(route.esi.0), label2);
             (key.into(), data)
         }
         theirs::EvpnRoute::Imet(route) => {
@@ -266,12 +263,9 @@ fn evpn_prefix(route: &theirs::EvpnIpPrefixRoute) -> (Nlri, PathData) {
         tag: EthernetTag(route.ethernet_tag.0),
         prefix: Prefix::new(addr, len).expect("a prefix"),
     };
-    let data = PathData {
-        label: route.label.as_vni(),
-        esi: Esi(route.esi.0),
-        gateway: Some(route.gateway).filter(|gateway| !gateway.is_unspecified()),
-        ..PathData::default()
-    };
+    let gateway = Some(route.gateway).filter(|gateway| !gateway.is_unspecified());
+    let data = PathData::with_label(route.label.as_vni());
+    let data = data.segment(Esi(route.esi.0), None).via(gateway);
     (key.into(), data)
 }
 
@@ -446,7 +440,8 @@ fn with_label_stacks(mut group: Group) -> Group {
     group.withdrawn.retain(|(nlri, _)| !is_mac_ip(nlri));
     for (nlri, data) in &mut group.routes {
         if is_mac_ip(nlri) {
-            (data.label, data.label2) = (data.label | 1, None);
+            data.label |= 1;
+            *data = data.segment(data.esi(), None);
         }
     }
     group

@@ -3,10 +3,12 @@
 mod common;
 
 use std::cmp::Ordering;
+use std::net::IpAddr;
 
 use chanter_bgp::{
-    BitmaskMatch, CodecContext, Family, FlowSpecComponent, FlowSpecNlri, FlowSpecPrefix,
-    FlowSpecType, Nlri, NumericMatch, PathData, RouteEvent, UpdateWriter, tcp_flags,
+    Attributes, BitmaskMatch, CodecContext, ExtendedCommunity, Family, FlowAction,
+    FlowSpecComponent, FlowSpecNlri, FlowSpecPrefix, FlowSpecType, Nlri, NumericMatch, PathData,
+    RouteEvent, UpdateWriter, tcp_flags,
 };
 use common::{attribute, body, decode_body, unhex};
 
@@ -27,6 +29,60 @@ fn decode(family: Family, nlri: &str) -> (Vec<String>, Vec<String>) {
     });
     let faults = outcome.faults.iter().map(ToString::to_string);
     (told.collect(), faults.collect())
+}
+
+/// draft-simpson-idr-flowspec-redirect; RFC 8955 section 4 wants any other next hop ignored.
+#[test]
+fn a_redirect_to_the_next_hop_keeps_it() {
+    let redirect = FlowAction::RedirectToNextHop { copy: false };
+    let limit = FlowAction::RateBytes {
+        asn: 0,
+        rate: 1000.0,
+    };
+    for (action, next_hop, expected) in [
+        (redirect, "04 c0000209", Some("192.0.2.9")),
+        (
+            redirect,
+            "10 20010db8000000000000000000000009",
+            Some("2001:db8::9"),
+        ),
+        (redirect, "00", None),
+        (redirect, "03 010203", None),
+        (limit, "04 c0000209", None),
+    ] {
+        let mp_reach = unhex(&format!("0001 85 {next_hop} 00 05 01 18 c00002"));
+        let action = ExtendedCommunity::from(action).0;
+        let attributes = [
+            attribute(0x80, 14, &mp_reach),
+            attribute(0x40, 1, &[0]),
+            attribute(0x40, 2, &[]),
+            attribute(0xc0, 16, &action),
+        ];
+        let ctx = CodecContext::default();
+        let outcome = decode_body(&body(&[], &attributes, &[]), &ctx);
+        assert_eq!(outcome.faults, []);
+        let kept = &outcome.batch.attributes[0];
+        let addr = kept.next_hop().map(|addr| addr.to_string());
+        assert_eq!(addr.as_deref(), expected, "{next_hop}");
+        let mut again = Vec::new();
+        let flow = flow("flow4 { destination 192.0.2.0/24 }");
+        let routes = [(&flow.into(), PathData::default())];
+        assert_eq!(
+            UpdateWriter::new(&ctx, &mut again).reach(Family::IPV4_FLOWSPEC, kept, routes),
+            1
+        );
+        let outcome = decode_body(&again[chanter_bgp::HEADER_LEN..], &ctx);
+        assert_eq!(outcome.batch.attributes[0], *kept);
+    }
+    // Nothing is sent that does not count.
+    let attributes = Attributes::builder().next_hop("192.0.2.9".parse::<IpAddr>().ok());
+    let mut out = Vec::new();
+    let flow = flow("flow4 { destination 192.0.2.0/24 }");
+    let routes = [(&flow.into(), PathData::default())];
+    let ctx = CodecContext::default();
+    UpdateWriter::new(&ctx, &mut out).reach(Family::IPV4_FLOWSPEC, &attributes.build(), routes);
+    let outcome = decode_body(&out[chanter_bgp::HEADER_LEN..], &ctx);
+    assert_eq!(outcome.batch.attributes[0].next_hop(), None);
 }
 
 fn flow(text: &str) -> FlowSpecNlri {

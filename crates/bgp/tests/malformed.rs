@@ -50,6 +50,8 @@ fn what_is_internal_does_not_count_from_another_as() {
     attributes.push(attribute(0x40, 5, &[0, 0, 0, 200]));
     attributes.push(attribute(0x80, 9, &[192, 0, 2, 9]));
     attributes.push(attribute(0x80, 10, &[1, 2, 3])); // not even its length matters
+    // RFC 8669 section 4: a Label-Index.
+    attributes.push(attribute(0xc0, 40, &[1, 0, 7, 0, 0, 0, 0, 0, 0, 5]));
     // RFC 7311 section 3.1: quietly.
     attributes.push(attribute(0x80, 26, &[1, 0, 11, 0, 0, 0, 0, 0, 0, 0, 5]));
     let outcome = decode_body(&body(&[], &attributes, &PREFIX), &ctx);
@@ -58,12 +60,40 @@ fn what_is_internal_does_not_count_from_another_as() {
         .iter()
         .map(|fault| fault.disposition)
         .collect();
-    assert_eq!(dispositions, [AttributeDiscard; 3]);
+    assert_eq!(dispositions, [AttributeDiscard; 4]);
     let attributes = &outcome.batch.attributes[0];
     assert_eq!(attributes.local_pref(), None);
     assert_eq!(attributes.originator_id(), None);
     assert_eq!(attributes.cluster_list().count(), 0);
     assert_eq!(attributes.aigp(), None);
+    assert_eq!(attributes.prefix_sid(), None);
+}
+
+/// RFC 1122 section 3.2.1.3, whichever attribute it stands in.
+#[test]
+fn a_next_hop_of_ipv4_routes_is_a_host() {
+    for (next_hop, is_host) in [
+        ("c0000201", true),
+        ("00000064", false),
+        ("7f000001", false),
+        ("e0000001", false),
+        ("f0000001", false),
+        ("ffffffff", false),
+    ] {
+        let mut classic = base(AttributeCode::NEXT_HOP, false);
+        let mut multi_protocol = classic.clone();
+        classic.push(attribute(0x40, 3, &unhex(next_hop)));
+        let value = unhex(&format!("0001 01 04 {next_hop} 00 08 0a"));
+        multi_protocol.push(attribute(0x80, 14, &value));
+        for body in [
+            body(&[], &classic, &PREFIX),
+            body(&[], &multi_protocol, &[]),
+        ] {
+            let outcome = decode_body(&body, &CodecContext::default());
+            let withdrawn = outcome.batch.events == [withdrawn_prefix()];
+            assert_eq!((withdrawn, outcome.faults.is_empty()), (!is_host, is_host));
+        }
+    }
 }
 
 #[test]
@@ -477,6 +507,33 @@ fn routes_with_sets_in_their_path_are_withdrawn() {
         decode("02 02 0113 5ba0", Some("02 01 00011170")),
         (false, String::new())
     );
+}
+
+/// RFC 7607: AS 0 in AS4_AGGREGATOR does not count, and neither does what it would say otherwise.
+#[test]
+fn an_as4_aggregator_of_nobody_does_not_count() {
+    let ctx = CodecContext {
+        four_octet_as: false,
+        ..CodecContext::default()
+    };
+    for (aggregator, asn, path) in [
+        ("5ba0 c0000201", 23456, "275 70000"),
+        ("0113 c0000201", 275, "275 70000"),
+    ] {
+        let mut attributes = base(AttributeCode::AS_PATH, true);
+        attributes.push(attribute(0x40, 2, &unhex("02 02 0113 5ba0")));
+        attributes.push(attribute(0xc0, 7, &unhex(aggregator)));
+        attributes.push(attribute(0xc0, 17, &unhex("02 01 00011170")));
+        attributes.push(attribute(0xc0, 18, &unhex("00000000 c0000202")));
+        let outcome = decode_body(&body(&[], &attributes, &PREFIX), &ctx);
+        let faults: Vec<_> = outcome.faults.iter().map(|fault| fault.attribute).collect();
+        assert_eq!(faults, [Some(AttributeCode::AS4_AGGREGATOR)]);
+        let kept = &outcome.batch.attributes[0];
+        assert_eq!(kept.as_path().to_string(), path);
+        let kept = kept.aggregator().expect("AGGREGATOR is in order");
+        assert_eq!(kept.asn.0, asn);
+        assert_eq!(kept.router_id.to_string(), "192.0.2.1");
+    }
 }
 
 /// RFC 6793 section 4.2.3.

@@ -30,7 +30,7 @@ fn unreach(family: Family, nlri: &str, ctx: &CodecContext) -> Outcome {
 fn told(outcome: &Outcome) -> Vec<String> {
     let tell = |event: &RouteEvent| match event {
         RouteEvent::Reach { nlri, data, .. } => {
-            let gateway = data.gateway.map(|gateway| format!(" gateway {gateway}"));
+            let gateway = data.gateway().map(|gateway| format!(" gateway {gateway}"));
             let (label, path) = (data.label, data.path_id);
             format!(
                 "{nlri} label {label} path {path}{}",

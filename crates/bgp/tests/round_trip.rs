@@ -147,7 +147,7 @@ fn any_open() -> impl Strategy<Value = OpenMessage> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn batches(

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use chanter_engine::rib::MonitorScope;
 use chanter_engine::{Engine, EngineConfig, Event, Input, ObjectStatus, PeerId};
 use chanter_intent::{ObjectKey, SourceEvent, SourceId};
 use chanter_types::Instant;
@@ -11,6 +12,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::Clock;
 use crate::feed::{DesiredFeed, feed};
+use crate::monitor::Monitor;
 use crate::orders::{OrderFeed, orders};
 use crate::run::{Runner, Work, spawn};
 use crate::shared::Shared;
@@ -196,6 +198,17 @@ impl EngineHandle {
         answer.await.map_err(|_| EngineGone)
     }
 
+    /// A monitor of the RIB, which is told all from the start.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn monitor(&self, scope: MonitorScope) -> Result<Monitor, EngineGone> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::MonitorStart(scope, reply)).await?;
+        let started = answer.await.map_err(|_| EngineGone)?;
+        Ok(Monitor::new(self.clone(), started))
+    }
+
     /// Events from now on. A receiver that lags loses the oldest and is told how many.
     pub fn events(&self) -> broadcast::Receiver<Arc<TimedEvent>> {
         self.events.subscribe()
@@ -221,11 +234,20 @@ impl EngineHandle {
         Ok(())
     }
 
+    /// Lets the engine's thread look whether there is something to do.
+    pub(crate) fn wake(&self) {
+        // A full queue wakes it as well.
+        let _ = self.work.try_send(Work::Wake);
+    }
+
     /// Does the work here if the engine is idle, or hands it to the engine's thread.
-    async fn run_or_send(&self, work: Work) -> Result<(), EngineGone> {
+    pub(crate) async fn run_or_send(&self, work: Work) -> Result<(), EngineGone> {
         match self.shared.run_here(work, &self.work) {
             Ok(()) => Ok(()),
             Err(work) => self.send(work).await,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 //! speaker --input--.                      .--> pull: UPDATE bytes, when the socket can take them
 //! api ----declare--+-> bounded queue -> engine --> DesiredFeed: coalesced by key
 //! api ----query----'                      |--> OrderFeed: what the speaker is to do, by peer
+//!                                         |--> monitor: what the RIB holds, when a station can take it
 //!                                         '--> events: log, watch
 //! ```
 //!
@@ -17,6 +18,7 @@
 mod clock;
 mod feed;
 mod handle;
+mod monitor;
 mod orders;
 mod run;
 mod shared;
@@ -25,4 +27,5 @@ mod waiters;
 pub use clock::Clock;
 pub use feed::{DesiredBatch, DesiredFeed};
 pub use handle::{EngineGone, EngineHandle, TimedEvent};
+pub use monitor::Monitor;
 pub use orders::OrderFeed;

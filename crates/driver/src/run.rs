@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chanter_engine::rib::{MonitorId, MonitorScope};
 use chanter_engine::{Engine, Event, Input, ObjectStatus, Output, PeerId};
 use chanter_intent::{SourceEvent, SourceId};
 use chanter_types::Instant;
@@ -12,6 +13,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::feed::FeedSender;
+use crate::monitor::{MonitorPull, Monitors};
 use crate::orders::OrderSender;
 use crate::shared::Shared;
 use crate::waiters::{Goal, Reply, Waiters};
@@ -40,6 +42,8 @@ pub(crate) enum Work {
         budget: usize,
         reply: oneshot::Sender<Bytes>,
     },
+    MonitorStart(MonitorScope, oneshot::Sender<(MonitorId, Arc<()>)>),
+    MonitorPull(MonitorId, MonitorPull),
 }
 
 /// A session that waits for something to send.
@@ -94,9 +98,12 @@ async fn run(shared: &Shared, mut queue: mpsc::Receiver<Work>) {
 /// Does what was taken from the queue, and what is due; says until when there is nothing to do, or
 /// that a caller's piece of work has panicked.
 fn work_off(shared: &Shared, batch: &mut Vec<Work>) -> Option<Option<Duration>> {
+    // From here on callers leave their pieces to this thread, so that it gets the engine in time for what
+    // is due however many there are.
+    shared.announce();
     let mut guard = shared.lock()?;
     let runner = guard.as_mut()?;
-    let mut done = 0;
+    let mut done = 1;
     for work in batch.drain(..) {
         // That was not announced.
         done += usize::from(!matches!(work, Work::Wake));
@@ -115,6 +122,7 @@ pub(crate) struct Runner {
     events: broadcast::Sender<Arc<TimedEvent>>,
     waiters: Waiters,
     pulls: BTreeMap<PeerId, Pull>,
+    monitors: Monitors,
     /// The deadline for which the engine's thread wakes up.
     armed: Option<Instant>,
 }
@@ -140,6 +148,7 @@ impl Runner {
             events,
             waiters: Waiters::default(),
             pulls: BTreeMap::new(),
+            monitors: Monitors::default(),
             armed: None,
         }
     }
@@ -202,6 +211,10 @@ impl Runner {
                 self.pulls.insert(peer, Pull { budget, reply });
                 self.export(peer);
             }
+            Work::MonitorStart(scope, reply) => {
+                self.monitors.start(&mut self.engine, scope, reply);
+            }
+            Work::MonitorPull(id, pull) => self.monitors.pull(id, pull),
         }
     }
 
@@ -278,6 +291,7 @@ impl Runner {
                 Output::Order(order) => self.orders.send(order),
             }
         }
+        self.monitors.settle(&mut self.engine);
     }
 
     fn event(&self, event: Event) {

@@ -14,7 +14,7 @@ use chanter_types::{Asn, Instant};
 
 use crate::gate::{Gates, PeerBoard};
 use crate::program::Program;
-use crate::rib::{Rib, RibConfig};
+use crate::rib::{MonitorId, MonitorScope, Monitored, Rib, RibConfig};
 use crate::status::StatusBoard;
 use crate::vpn::Vpn;
 use crate::{Event, Input, ObjectStatus, Output, PeerId};
@@ -169,6 +169,26 @@ impl Engine {
     /// As [`export`](Self::export): octets that several peers are sent are not copied for each.
     pub fn export_octets(&mut self, peer: PeerId, budget: usize) -> (Bytes, bool) {
         self.rib.export_octets(peer, budget)
+    }
+
+    /// From now on there is a monitor; it is told all from the start.
+    pub fn monitor_start(&mut self, scope: MonitorScope) -> MonitorId {
+        self.rib.monitor_start(scope)
+    }
+
+    /// What a monitor has not been told yet, at most about `budget` octets.
+    pub fn monitor_pull(&mut self, id: MonitorId, budget: usize) -> Vec<Monitored> {
+        self.rib.monitor_pull(id, budget)
+    }
+
+    /// Whether [`monitor_pull`](Self::monitor_pull) is worth while.
+    pub fn monitor_has_news(&self, id: MonitorId) -> bool {
+        self.rib.monitor_has_news(id)
+    }
+
+    /// Forgets a monitor.
+    pub fn monitor_stop(&mut self, id: MonitorId) {
+        self.rib.monitor_stop(id);
     }
 
     /// Whether `source` could declare `object` and have it accepted. Changes nothing.

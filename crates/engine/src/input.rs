@@ -39,9 +39,10 @@ pub enum Input {
         /// The peer.
         peer: PeerId,
         /// Whether its paths are kept as stale (graceful restart helper, RFC 4724 section 4.2) for
-        /// as long as the peer asked, by family; empty: all paths go at once.
+        /// as long as the peer asked, by family; empty: all paths go at once. If any is, long-lived
+        /// families that are not listed are long-lived stale at once (RFC 9494 section 4.2).
         retain: Vec<Family>,
-        /// For how long paths are retained.
+        /// For how long paths are retained; zero: those listed are long-lived stale at once.
         restart_time: Duration,
     },
     /// The peer is no longer configured: all its paths go, also retained ones.

@@ -74,9 +74,14 @@ impl Engine {
     }
 
     fn report(&self, subject: WhySubject, instances: Vec<WhyInstance>) -> WhyReport {
+        let mut routes = self.plain_routes(subject);
+        if instances.is_empty() {
+            // A reflector has no instance that would tell of them.
+            routes.extend(self.routes_about(subject).iter().map(rib_step));
+        }
         WhyReport {
             instances,
-            routes: self.plain_routes(subject),
+            routes,
             not_taken: self.not_taken(subject),
         }
     }

@@ -71,6 +71,14 @@ enum Step {
     Slack {
         octets: usize,
     },
+    /// A monitor comes or goes.
+    ToggleMonitor {
+        which: usize,
+    },
+    PullMonitor {
+        which: usize,
+        budget: usize,
+    },
 }
 
 fn set_spec() -> impl Strategy<Value = SetSpec> {
@@ -118,6 +126,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Import),
         1 => prop_oneof![Just(0), 1..2000_usize, Just(1 << 20)]
             .prop_map(|octets| Step::Slack { octets }),
+        1 => (0..3_usize).prop_map(|which| Step::ToggleMonitor { which }),
+        4 => (0..3_usize, 1..600_usize)
+            .prop_map(|(which, budget)| Step::PullMonitor { which, budget }),
     ]
 }
 
@@ -157,6 +168,10 @@ fn run(harness: &mut Harness, step: &Step) {
         Step::Drain { peer } => harness.drain_and_compare(*peer),
         Step::Import => harness.import_and_compare(),
         Step::Slack { octets } => harness.net.rib.set_group_slack(*octets),
+        Step::ToggleMonitor { which } => harness.toggle_monitor(*which),
+        Step::PullMonitor { which, budget } => {
+            harness.pull_monitor(*which, *budget);
+        }
     }
 }
 
@@ -179,11 +194,28 @@ proptest! {
         }
         harness.import_and_compare();
         harness.compare_indexes();
+        harness.compare_monitors();
         harness.remove_all();
+        harness.compare_monitors_of_nothing(reflect);
         if reflect {
             prop_assert_eq!(harness.net.rib.summary()[0].paths, 1, "the default membership");
         } else {
             prop_assert!(harness.net.rib.is_empty(), "something is left");
+        }
+    }
+
+    /// Monitors are told of all, and of nothing else, whenever they ask.
+    #[test]
+    fn monitors_know_what_the_rib_holds(
+        reflect in any::<bool>(),
+        late in 0..3_usize,
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let mut harness = Harness::new(reflect);
+        (0..3).filter(|which| *which != late).for_each(|which| harness.toggle_monitor(which));
+        for step in &steps {
+            run(&mut harness, step);
+            harness.compare_monitors();
         }
     }
 

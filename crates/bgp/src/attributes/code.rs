@@ -130,11 +130,16 @@ impl AttributeCode {
     }
 
     /// Whether it stays within the AS: neither sent to another nor taken from one (RFC 4271 section
-    /// 5.1.5, RFC 4456 section 8, RFC 7311 section 3.1 where AIGP is not switched on for the peer).
+    /// 5.1.5, RFC 4456 section 8, RFC 7311 section 3.1 where AIGP is not switched on for the peer, RFC
+    /// 8669 section 4: another AS is outside the SR domain).
     pub(crate) fn is_internal(self) -> bool {
         matches!(
             self,
-            Self::LOCAL_PREF | Self::ORIGINATOR_ID | Self::CLUSTER_LIST | Self::AIGP
+            Self::LOCAL_PREF
+                | Self::ORIGINATOR_ID
+                | Self::CLUSTER_LIST
+                | Self::AIGP
+                | Self::PREFIX_SID
         )
     }
 

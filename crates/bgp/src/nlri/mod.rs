@@ -121,15 +121,34 @@ pub struct PathData {
     /// The label field, 24 bits as they stand: a VNI where the encapsulation is VXLAN (RFC 8365
     /// section 5.1.3), else label, traffic class and bottom-of-stack bit. 0 where there is none.
     pub label: u32,
-    /// The second label field of a MAC/IP advertisement (RFC 9135 section 3.2.1), 24 bits.
-    pub label2: Option<u32>,
-    /// The Ethernet segment, where it is not part of the key.
-    pub esi: Esi,
-    /// The overlay index of an EVPN IP prefix route that is an address (RFC 9136 section 3.1). Such
-    /// a route has no Ethernet segment.
-    pub gateway: Option<IpAddr>,
     /// The path identifier (RFC 7911); 0 where ADD-PATH is not in use.
     pub path_id: u32,
+    /// What only EVPN routes have.
+    pub overlay: Overlay,
+}
+
+/// What an EVPN route carries beside key and label. A gateway excludes a segment (RFC 9136 section
+/// 3.1), and a second label is only where there is no gateway, so that they share room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Overlay {
+    /// An Ethernet segment, or zero.
+    Segment {
+        /// The segment, where it is not part of the key.
+        esi: Esi,
+        /// The second label field of a MAC/IP advertisement (RFC 9135 section 3.2.1).
+        label2: Option<[u8; 3]>,
+    },
+    /// The overlay index of an IP prefix route that is an address (RFC 9136 section 3.1).
+    Gateway(IpAddr),
+}
+
+impl Default for Overlay {
+    fn default() -> Self {
+        Overlay::Segment {
+            esi: Esi::ZERO,
+            label2: None,
+        }
+    }
 }
 
 impl PathData {
@@ -138,6 +157,53 @@ impl PathData {
         Self {
             label,
             ..Self::default()
+        }
+    }
+
+    /// With an Ethernet segment, and a second label field of 24 bits if there is one.
+    pub fn segment(self, esi: Esi, label2: Option<u32>) -> Self {
+        let label2 = label2.map(u32::to_be_bytes);
+        let label2 = label2.map(|[_, octets @ ..]| octets);
+        Self {
+            overlay: Overlay::Segment { esi, label2 },
+            ..self
+        }
+    }
+
+    /// With a gateway, if there is one, in place of an Ethernet segment.
+    pub fn via(self, gateway: Option<IpAddr>) -> Self {
+        match gateway {
+            Some(gateway) => Self {
+                overlay: Overlay::Gateway(gateway),
+                ..self
+            },
+            None => self,
+        }
+    }
+
+    /// The Ethernet segment, where it is not part of the key.
+    pub fn esi(&self) -> Esi {
+        match self.overlay {
+            Overlay::Segment { esi, .. } => esi,
+            Overlay::Gateway(_) => Esi::ZERO,
+        }
+    }
+
+    /// The second label field of a MAC/IP advertisement, 24 bits.
+    pub fn label2(&self) -> Option<u32> {
+        match self.overlay {
+            Overlay::Segment { label2, .. } => {
+                label2.map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]))
+            }
+            Overlay::Gateway(_) => None,
+        }
+    }
+
+    /// The gateway of an IP prefix route.
+    pub fn gateway(&self) -> Option<IpAddr> {
+        match self.overlay {
+            Overlay::Segment { .. } => None,
+            Overlay::Gateway(gateway) => Some(gateway),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Connection {
     pub(super) state: State,
     /// Since the peer's OPEN was found in order.
     pub(super) negotiated: Option<Box<Negotiated>>,
+    /// Its KEEPALIVE waits, as another connection is likely to win over this one.
+    pub(super) yielding: Option<Yielding>,
     /// When it became Established.
     pub(super) established_at: Option<Instant>,
     /// Families of which BoRR came and EoRR did not (RFC 7313).
@@ -31,6 +33,7 @@ impl Connection {
             id,
             state,
             negotiated: None,
+            yielding: None,
             established_at: None,
             refreshing: Vec::new(),
             timers: Timers {
@@ -40,6 +43,15 @@ impl Connection {
             },
         }
     }
+}
+
+/// A connection whose OPENs are exchanged, and which does not go on because of another one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Yielding {
+    /// No longer than until then.
+    pub(super) until: Instant,
+    /// The peer's KEEPALIVE has come.
+    pub(super) confirmed: bool,
 }
 
 /// What is due on a connection.

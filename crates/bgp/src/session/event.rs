@@ -339,11 +339,14 @@ pub enum Output {
 pub struct Down {
     /// Why.
     pub reason: DownReason,
-    /// Families whose routes are to be kept as stale (RFC 4724 section 4.2).
+    /// Families whose routes are to be kept as stale for [`Down::restart_time`] (RFC 4724 section
+    /// 4.2); empty: no routes are kept. If any is, long-lived families are kept too, from now on as
+    /// long-lived stale where they are not listed (RFC 9494 section 4.2).
     pub retain: Vec<Family>,
-    /// For how long, as the peer asked; those that are long-lived even longer (RFC 9494), so that it
-    /// may be zero.
+    /// For how long, as the peer asked. Zero: those listed are long-lived stale from now on.
     pub restart_time: Duration,
+    /// The longest time for which any route is kept, long-lived stale ones included.
+    pub retain_time: Duration,
     /// When the next attempt to connect comes; `None`: the peer is waited for, or already there
     /// with a new connection, or the session is stopped.
     pub retry_in: Option<Duration>,

@@ -16,20 +16,23 @@ type Objection = (Disposition, String);
 
 /// The canonical form of the attributes in `slots`, which are sorted. Those that are wrong are left
 /// out and told in `faults`.
-pub(super) fn canonical(slots: &[Slot<'_>], ctx: &CodecContext, faults: &mut Faults<'_>) -> Block {
-    let mut block = Block::new();
+pub(super) fn canonical(
+    slots: &[Slot<'_>],
+    ctx: &CodecContext,
+    faults: &mut Faults<'_>,
+    block: &mut Block,
+) {
     for slot in slots {
         if is_ignored(slot.code, ctx) {
             continue;
         }
         match check(slot, ctx) {
-            Ok(()) => push(slot, slots, ctx, &mut block),
+            Ok(()) => push(slot, slots, ctx, block),
             Err((disposition, message)) => {
                 faults.add(Some(slot.code), slot.offset, disposition, message);
             }
         }
     }
-    block
 }
 
 /// Whether the attribute is treated as an unknown one that is not transitive: BGPSEC_PATH, as BGPsec
@@ -47,10 +50,13 @@ fn check(slot: &Slot<'_>, ctx: &CodecContext) -> Result<(), Objection> {
     match slot.code {
         AttributeCode::ORIGIN => check_origin(slot),
         AttributeCode::AS_PATH => check_as_path(slot, ctx),
-        AttributeCode::LOCAL_PREF | AttributeCode::ORIGINATOR_ID | AttributeCode::CLUSTER_LIST
+        AttributeCode::LOCAL_PREF
+        | AttributeCode::ORIGINATOR_ID
+        | AttributeCode::CLUSTER_LIST
+        | AttributeCode::PREFIX_SID
             if ctx.ebgp =>
         {
-            // RFC 7606 sections 7.5, 7.9, 7.10.
+            // RFC 7606 sections 7.5, 7.9, 7.10; RFC 8669 section 4.
             Err((AttributeDiscard, "attribute from another AS".to_owned()))
         }
         AttributeCode::MULTI_EXIT_DISC
@@ -154,11 +160,16 @@ fn check_as4_path(slot: &Slot<'_>) -> Result<(), Objection> {
 /// RFC 7606 section 7.7; AS 0 by RFC 7607.
 fn check_aggregator(slot: &Slot<'_>, len: usize) -> Result<(), Objection> {
     length(slot, slot.value.len() == len, Disposition::AttributeDiscard)?;
-    let (asn, _) = slot.value.split_at(len - 4);
-    if asn.iter().all(|octet| *octet == 0) {
+    if !is_aggregator(slot.value, len) {
         return Err((Disposition::AttributeDiscard, "AS 0".to_owned()));
     }
     Ok(())
+}
+
+/// Whether `value` is an AGGREGATOR of `len` octets that names an AS.
+fn is_aggregator(value: &[u8], len: usize) -> bool {
+    let (asn, _) = value.split_at(value.len().saturating_sub(4));
+    value.len() == len && asn.iter().any(|octet| *octet != 0)
 }
 
 /// RFC 6514 section 5. Tunnel types that we do not know are not malformed to a reflector.
@@ -212,8 +223,9 @@ fn push(slot: &Slot<'_>, slots: &[Slot<'_>], ctx: &CodecContext, block: &mut Blo
 /// RFC 6793 section 4.2.3.
 fn merged_path(slot: &Slot<'_>, slots: &[Slot<'_>]) -> Value {
     let path = as4::widen_path(slot.value);
-    let outdated = value(slots, AttributeCode::AS4_AGGREGATOR).is_some()
-        && value(slots, AttributeCode::AGGREGATOR)
+    let has = |code, len| value(slots, code).filter(|value| is_aggregator(value, len));
+    let outdated = has(AttributeCode::AS4_AGGREGATOR, 8).is_some()
+        && has(AttributeCode::AGGREGATOR, 6)
             .is_some_and(|aggregator| !as4::is_as_trans(aggregator));
     match value(slots, AttributeCode::AS4_PATH) {
         Some(as4_path) if !outdated && as4::check_path(as4_path, 4, true).is_ok() => {
@@ -226,7 +238,9 @@ fn merged_path(slot: &Slot<'_>, slots: &[Slot<'_>]) -> Value {
 /// RFC 6793 section 4.2.3.
 fn merged_aggregator(slot: &Slot<'_>, slots: &[Slot<'_>]) -> Value {
     match value(slots, AttributeCode::AS4_AGGREGATOR) {
-        Some(wide) if wide.len() == 8 && as4::is_as_trans(slot.value) => Value::from_slice(wide),
+        Some(wide) if is_aggregator(wide, 8) && as4::is_as_trans(slot.value) => {
+            Value::from_slice(wide)
+        }
         _ => as4::widen_aggregator(slot.value),
     }
 }

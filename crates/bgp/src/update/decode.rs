@@ -6,11 +6,11 @@ use super::check::canonical;
 use super::fault::{Disposition, Fault, Faults};
 use super::scan::{Scan, Slot};
 use super::{RouteEvent, UpdateBatch, next_hop};
-use crate::attributes::{AttributeCode, Attributes, Block, NextHop, push_attribute};
+use crate::attributes::{AttributeCode, Block, NextHop, push_attribute};
 use crate::context::CodecContext;
 use crate::family::Family;
 use crate::message::{NotificationMessage, codes};
-use crate::nlri::wire;
+use crate::nlri::{Nlri, PathData, wire};
 use crate::reader::Reader;
 
 /// Decodes the body of an UPDATE message, what follows the header, and adds what it says to `batch`.
@@ -61,15 +61,12 @@ enum Said {
     Reached(Option<NextHop>),
 }
 
-/// The attributes of the message, but for the next hop.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one is on the stack, for one message"
-)]
-enum Shared {
-    /// Those of the last message.
-    Last(Attributes),
-    New(Block),
+/// The attributes of the message, but for the next hop. They are put together in place, as a block is
+/// too large to be moved about.
+struct Shared {
+    /// They are those of the last set of the batch, and the block is empty.
+    is_last: bool,
+    block: Block,
 }
 
 impl Decoder<'_, '_> {
@@ -89,7 +86,7 @@ impl Decoder<'_, '_> {
         }
         let reach = scan
             .mp_reach
-            .map(|slot| self.mp_reach(slot))
+            .map(|slot| self.mp_reach(slot, &scan))
             .transpose()?
             .flatten();
         let withdrawn = self.classic(scan.withdrawn, Said::Withdrawn);
@@ -98,7 +95,13 @@ impl Decoder<'_, '_> {
             None => Said::Withdrawn,
         };
         let nlri = self.classic(scan.nlri, said);
-        let mut shared = self.attributes(&scan);
+        let mut shared = Shared {
+            is_last: self.are_last(&scan),
+            block: Block::new(),
+        };
+        if !shared.is_last {
+            canonical(&scan.slots, self.ctx, &mut self.faults, &mut shared.block);
+        }
         let has_reach = !scan.nlri.is_empty() || scan.mp_reach.is_some_and(has_nlri);
         if has_reach {
             self.check_mandatory(&scan);
@@ -173,7 +176,11 @@ impl Decoder<'_, '_> {
 
     /// RFC 4760 section 3; a next hop of the wrong length hides where the routes begin (RFC 7606
     /// section 7.11).
-    fn mp_reach<'a>(&mut self, slot: Slot<'a>) -> Result<Option<Routes<'a>>, NotificationMessage> {
+    fn mp_reach<'a>(
+        &mut self,
+        slot: Slot<'a>,
+        scan: &Scan<'_>,
+    ) -> Result<Option<Routes<'a>>, NotificationMessage> {
         let mut reader = Reader::new(slot.value, slot.offset);
         let family = self.family(&mut reader, slot)?;
         if !self.is_negotiated(family, Some(slot.code), slot.offset) {
@@ -193,8 +200,10 @@ impl Decoder<'_, '_> {
             let message = "attribute cut off behind the next hop".to_owned();
             return Err(self.reset_attribute(slot, reader.offset(), message));
         }
+        let counts = || !family.is_flowspec() || next_hop::redirects(scan.extended_communities());
+        let next_hop = next_hop.filter(|_| counts());
         if let Some(next_hop) = next_hop {
-            self.check_next_hop(slot, next_hop.addr);
+            self.check_next_hop(slot, family, next_hop.addr);
         }
         Ok(Some(Routes {
             family,
@@ -253,28 +262,28 @@ impl Decoder<'_, '_> {
         };
         let next_hop = IpAddr::from(octets);
         if !scan.nlri.is_empty() {
-            self.check_next_hop(slot, next_hop);
-            // RFC 1122 section 3.2.1.3: this network, this host, reserved. Peers to which such a
-            // route were reflected would end the session.
-            if !next_hop.is_unspecified() && matches!(octets, [0 | 127 | 240..=254, ..]) {
-                self.bad_next_hop(slot, next_hop);
-            }
+            self.check_next_hop(slot, Family::IPV4_UNICAST, next_hop);
         }
         Some(next_hop)
     }
 
     /// RFC 4271 section 6.3: the address of a host.
-    fn check_next_hop(&mut self, slot: Slot<'_>, next_hop: IpAddr) {
-        let broadcast = next_hop == IpAddr::V4(Ipv4Addr::BROADCAST);
-        if next_hop.is_unspecified() || next_hop.is_multicast() || broadcast {
-            self.bad_next_hop(slot, next_hop);
+    fn check_next_hop(&mut self, slot: Slot<'_>, family: Family, next_hop: IpAddr) {
+        let is_right = match next_hop {
+            // RFC 1122 section 3.2.1.3: neither this network, nor this host, nor reserved. Peers to
+            // which such a route were reflected would end the session.
+            IpAddr::V4(addr) if family == Family::IPV4_UNICAST => {
+                !matches!(addr.octets(), [0 | 127 | 224..=255, ..])
+            }
+            IpAddr::V4(Ipv4Addr::BROADCAST) => false,
+            _ => !next_hop.is_unspecified() && !next_hop.is_multicast(),
+        };
+        if !is_right {
+            let disposition = Disposition::TreatAsWithdraw;
+            let message = format!("next hop {next_hop}");
+            self.faults
+                .add(Some(slot.code), slot.offset, disposition, message);
         }
-    }
-
-    fn bad_next_hop(&mut self, slot: Slot<'_>, next_hop: IpAddr) {
-        let (disposition, message) = (Disposition::TreatAsWithdraw, format!("next hop {next_hop}"));
-        self.faults
-            .add(Some(slot.code), slot.offset, disposition, message);
     }
 
     /// RFC 7606 section 3 (d). LOCAL_PREF, which is mandatory within an AS, has a default.
@@ -296,35 +305,24 @@ impl Decoder<'_, '_> {
         }
     }
 
-    fn attributes(&mut self, scan: &Scan<'_>) -> Shared {
-        // Attributes in canonical form that equal those of the message before need no second look.
-        // AS_PATH has its canonical form only with four octets.
-        if let Some(last) = self
-            .batch
-            .attributes
-            .last()
-            .filter(|_| self.ctx.four_octet_as)
-        {
-            let mut slots = scan.slots.iter();
-            let equal = last
-                .raw()
-                .all(|raw| slots.next().is_some_and(|slot| slot.is(raw)));
-            if equal && slots.next().is_none() {
-                return Shared::Last(last.clone());
-            }
-        }
-        Shared::New(canonical(&scan.slots, self.ctx, &mut self.faults))
+    /// Whether the attributes are in canonical form those of the last set of the batch: they need no
+    /// second look. AS_PATH has its canonical form only with four octets.
+    fn are_last(&self, scan: &Scan<'_>) -> bool {
+        let last = self.batch.attributes.last();
+        last.filter(|_| self.ctx.four_octet_as).is_some_and(|last| {
+            let mut rest = last.wire();
+            let equal = scan.slots.iter().all(|slot| slot.take_from(&mut rest));
+            equal && rest.is_empty()
+        })
     }
 
     /// The index of the attributes with `next_hop`.
     fn index(&mut self, shared: &mut Shared, next_hop: Option<NextHop>) -> u32 {
         let last = self.batch.attributes.last();
-        let attributes = match shared {
-            Shared::Last(attributes) if attributes.next_hop_pair() == next_hop => {
-                attributes.clone()
-            }
-            Shared::Last(attributes) => Block::of(attributes).finish(next_hop, last),
-            Shared::New(block) => block.finish(next_hop, last),
+        let attributes = match last.filter(|_| shared.is_last) {
+            Some(last) if last.next_hop_pair() == next_hop => last.clone(),
+            Some(last) => Block::of(last).finish(next_hop, None),
+            None => shared.block.finish(next_hop, last),
         };
         self.batch.push_attributes(attributes)
     }
@@ -351,6 +349,18 @@ impl Decoder<'_, '_> {
             has_path_id: self.ctx.add_path_receive.contains(family),
             is_withdrawn: matches!(said, Said::Withdrawn),
         };
+        if form == wire::Form::IPV4
+            && let Some(attributes) = attributes
+        {
+            // Tables of the Internet come by the million: past all that other families need.
+            while let Some(prefix) = wire::take_ipv4(&mut nlri) {
+                self.batch.events.push(RouteEvent::Reach {
+                    nlri: Nlri::Ipv4(prefix),
+                    data: PathData::default(),
+                    attributes,
+                });
+            }
+        }
         while !nlri.is_empty() {
             match wire::decode(form, &mut nlri) {
                 Ok((nlri, data)) => self.batch.events.push(match attributes {

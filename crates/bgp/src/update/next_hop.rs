@@ -1,9 +1,13 @@
 //! The next hop in MP_REACH_NLRI (RFC 4760 section 3, RFC 2545 section 3, RFC 4364 section 4.3.2, RFC
 //! 4659 section 3.2.1, RFC 8950 section 3, RFC 8955 section 4).
+//!
+//! FlowSpec routes have none, and what stands there does not count, unless it is where they redirect
+//! to (draft-simpson-idr-flowspec-redirect).
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::attributes::NextHop;
+use crate::extended_community::{ExtendedCommunity, FlowAction};
 use crate::family::{Family, FamilySet};
 
 /// The octets of the route distinguisher before each address in families of VPN prefixes. It is
@@ -37,6 +41,14 @@ fn may_be_pair(family: Family) -> bool {
     )
 }
 
+/// Whether these extended communities redirect to the next hop.
+pub(super) fn redirects(mut communities: impl Iterator<Item = ExtendedCommunity>) -> bool {
+    communities.any(|community| {
+        let action = community.as_flow_action();
+        matches!(action, Some(FlowAction::RedirectToNextHop { .. }))
+    })
+}
+
 /// Reads the field, on whose length the kind of next hop depends. `Some(None)` where there is none to
 /// read; `None` if no next hop of the family has that length.
 pub(super) fn decode(
@@ -44,10 +56,9 @@ pub(super) fn decode(
     octets: &[u8],
     extended: &FamilySet,
 ) -> Option<Option<NextHop>> {
-    if family.is_flowspec() {
-        return Some(None);
-    }
-    let (first, second) = split(family, octets)?;
+    let Some((first, second)) = split(family, octets) else {
+        return family.is_flowspec().then_some(None);
+    };
     if let Ok(addr) = <[u8; V4_LEN]>::try_from(first) {
         return may_be_v4(family).then_some(Some(IpAddr::from(addr).into()));
     }
@@ -107,7 +118,6 @@ pub(super) fn can_be_sent(family: Family, next_hop: IpAddr, extended: &FamilySet
 pub(super) fn encode(family: Family, next_hop: Option<NextHop>, out: &mut Vec<u8>) {
     let at = out.len();
     out.push(0);
-    let next_hop = next_hop.filter(|_| !family.is_flowspec());
     if let Some(NextHop { addr, link_local }) = next_hop {
         push(family, addr, out);
         if let Some(link_local) = link_local.filter(|_| may_be_pair(family)) {

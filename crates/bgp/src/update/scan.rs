@@ -3,9 +3,8 @@
 use smallvec::SmallVec;
 
 use super::fault::{Disposition, Faults};
-use crate::attributes::{
-    AttributeCode, FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL, FLAG_TRANSITIVE, RawAttribute,
-};
+use crate::attributes::{AttributeCode, FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL, FLAG_TRANSITIVE};
+use crate::extended_community::ExtendedCommunity;
 use crate::message::{HEADER_LEN, NotificationMessage, codes};
 use crate::reader::Reader;
 
@@ -20,8 +19,24 @@ pub(super) struct Slot<'a> {
 }
 
 impl Slot<'_> {
-    pub(super) fn is(&self, attribute: RawAttribute<'_>) -> bool {
-        (self.flags, self.code, self.value) == (attribute.flags, attribute.code, attribute.value)
+    /// Takes the attribute off the front of `wire`, attributes in canonical form; gives whether it is
+    /// there.
+    #[inline]
+    pub(super) fn take_from(&self, wire: &mut &[u8]) -> bool {
+        let is_extended = self.flags & FLAG_EXTENDED_LENGTH != 0;
+        let head_len = if is_extended { 4 } else { 3 };
+        let Some((taken, rest)) = wire.split_at_checked(head_len + self.value.len()) else {
+            return false;
+        };
+        *wire = rest;
+        let (head, value) = taken.split_at(head_len);
+        let len = self.value.len();
+        let lens_equal = if is_extended {
+            usize::from(u16::from_be_bytes([head[2], head[3]])) == len
+        } else {
+            usize::from(head[2]) == len
+        };
+        head[..2] == [self.flags, self.code.0] && lens_equal && value == self.value
     }
 }
 
@@ -49,6 +64,14 @@ impl<'a> Scan<'a> {
     /// Whether there are attributes besides MP_UNREACH_NLRI.
     pub(super) fn has_path_attributes(&self) -> bool {
         self.mp_reach.is_some() || self.next_hop.is_some() || !self.slots.is_empty() || self.cut
+    }
+
+    /// The extended communities, whether well-formed or not.
+    pub(super) fn extended_communities(&self) -> impl Iterator<Item = ExtendedCommunity> {
+        let mut slots = self.slots.iter();
+        let slot = slots.find(|slot| slot.code == AttributeCode::EXTENDED_COMMUNITIES);
+        let value = slot.map_or(&[][..], |slot| slot.value);
+        value.as_chunks().0.iter().copied().map(ExtendedCommunity)
     }
 
     /// Nothing yet.

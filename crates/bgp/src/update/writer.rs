@@ -52,7 +52,8 @@ impl<'a> UpdateWriter<'a> {
     /// None is if the attributes have no next hop, or one that the session cannot carry (RFC 8950
     /// section 4), or leave no room for a route within the length of a message: such routes cannot
     /// be advertised on this session (RFC 8654 section 4), and what was advertised of the same
-    /// destination before has to be withdrawn. FlowSpec needs no next hop.
+    /// destination before has to be withdrawn. FlowSpec needs no next hop, and is given one only where
+    /// it redirects to it.
     pub fn reach<'n>(
         &mut self,
         family: Family,
@@ -61,7 +62,9 @@ impl<'a> UpdateWriter<'a> {
     ) -> usize {
         // IPv4 routes over IPv4 go in the field of their own, which every peer knows.
         let extended = &self.ctx.extended_next_hop;
-        let next_hop = attributes.next_hop_pair();
+        let next_hop = attributes.next_hop_pair().filter(|_| {
+            !family.is_flowspec() || next_hop::redirects(attributes.extended_communities())
+        });
         let classic = match next_hop.map(|next_hop| next_hop.addr) {
             Some(IpAddr::V4(next_hop)) if family == Family::IPV4_UNICAST => Some(next_hop),
             Some(next_hop) if next_hop::can_be_sent(family, next_hop, extended) => None,

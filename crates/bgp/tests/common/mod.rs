@@ -173,14 +173,8 @@ pub(crate) fn any_mac_ip() -> impl Strategy<Value = (Nlri, PathData)> {
                 ip,
             })
         });
-    let data = (any_label(), option::of(any_label()), any::<[u8; 10]>()).prop_map(
-        |(label, label2, esi)| PathData {
-            label,
-            label2,
-            esi: Esi(esi),
-            ..PathData::default()
-        },
-    );
+    let data = (any_label(), option::of(any_label()), any::<[u8; 10]>())
+        .prop_map(|(label, label2, esi)| PathData::with_label(label).segment(Esi(esi), label2));
     (key, data)
 }
 
@@ -238,12 +232,9 @@ pub(crate) fn any_evpn_prefix() -> impl Strategy<Value = (Nlri, PathData)> {
     (key, any_label(), any_esi(), 0u8..3).prop_map(|((rd, tag, place), label, esi, index)| {
         let (prefix, gateway) = place;
         let tag = EthernetTag(tag);
-        let data = PathData {
-            label,
-            esi: if index == 1 { esi } else { Esi::ZERO },
-            gateway: (index == 2).then_some(gateway),
-            ..PathData::default()
-        };
+        let esi = if index == 1 { esi } else { Esi::ZERO };
+        let gateway = (index == 2).then_some(gateway);
+        let data = PathData::with_label(label).segment(esi, None).via(gateway);
         (Nlri::from(EvpnPrefix { rd, tag, prefix }), data)
     })
 }

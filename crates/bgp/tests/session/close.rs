@@ -3,7 +3,7 @@
 use chanter_bgp::session::{
     CloseCause, ConnectionId, ControlMessage, Hold, Input, Output, State, StopMode,
 };
-use chanter_bgp::{Family, NotificationMessage};
+use chanter_bgp::{Capability, Family, NotificationMessage};
 
 use crate::support::{Bench, HIGHER_ID, IN, OUT, config, open, secs};
 
@@ -148,23 +148,57 @@ fn with_the_n_bit_a_notification_keeps_routes_unless_it_is_a_hard_reset() {
     }
 }
 
+/// RFC 9494 section 4.2: without a part in graceful restart, a long-lived family has no restart time.
 #[test]
-fn a_family_that_is_long_lived_is_kept_without_a_restart_time() {
-    let mut bench = Bench::started(crate::support::rich());
-    bench.say(Input::Connected(OUT));
-    let mut offer = crate::support::open_rich(HIGHER_ID);
-    for capability in &mut offer.capabilities {
-        if let chanter_bgp::Capability::GracefulRestart(restart) = capability {
-            restart.restart_time = 0;
+fn a_family_that_is_long_lived_only_has_no_restart_time() {
+    const IPV4: Family = Family::IPV4_UNICAST;
+    let restart = |time: u16, families: &[Family]| -> (u16, Vec<(Family, bool)>) {
+        (
+            time,
+            families.iter().map(|family| (*family, true)).collect(),
+        )
+    };
+    let evpn_for_7200_s: &[(Family, u64)] = &[(EVPN, 7200)];
+    for ((restart_time, families), long_lived, retain, times) in [
+        (restart(0, &[EVPN]), evpn_for_7200_s, &[EVPN][..], (0, 7200)),
+        (restart(77, &[]), evpn_for_7200_s, &[EVPN], (0, 7200)),
+        (restart(77, &[IPV4]), evpn_for_7200_s, &[IPV4], (77, 7200)),
+        (restart(77, &[EVPN]), evpn_for_7200_s, &[EVPN], (77, 7277)),
+        (restart(77, &[IPV4]), &[], &[IPV4], (77, 77)),
+        (restart(77, &[]), &[], &[], (0, 0)),
+    ] {
+        let mut config = crate::support::rich();
+        config.families.insert(IPV4);
+        let mut offer = crate::support::open_rich(HIGHER_ID);
+        offer.capabilities.push(Capability::MultiProtocol(IPV4));
+        for capability in &mut offer.capabilities {
+            match capability {
+                Capability::GracefulRestart(restart) => {
+                    restart.restart_time = restart_time;
+                    restart.families = families.clone();
+                }
+                Capability::LongLivedGracefulRestart(list) => {
+                    list.retain(|one| {
+                        let wanted = (one.family, one.time.as_secs());
+                        long_lived.contains(&wanted)
+                    });
+                }
+                _ => {}
+            }
         }
+        let mut bench = Bench::started(config);
+        bench.say(Input::Connected(OUT));
+        bench.open(OUT, offer);
+        bench.say(Input::Keepalive(OUT));
+        let down = bench.down_by(Input::Closed {
+            conn: OUT,
+            error: None,
+        });
+        let (restart_time, retain_time) = times;
+        assert_eq!(down.retain, retain);
+        assert_eq!(down.restart_time, secs(restart_time), "{retain:?}");
+        assert_eq!(down.retain_time, secs(retain_time), "{retain:?}");
     }
-    bench.open(OUT, offer);
-    bench.say(Input::Keepalive(OUT));
-    let down = bench.down_by(Input::Closed {
-        conn: OUT,
-        error: None,
-    });
-    assert_eq!((down.retain, down.restart_time), (vec![EVPN], secs(0)));
 }
 
 #[test]

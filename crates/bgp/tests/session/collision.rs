@@ -30,7 +30,7 @@ fn the_connection_of_the_higher_identifier_is_kept_whichever_open_comes_first() 
         (
             HIGHER_ID,
             [OUT, IN],
-            ["KEEPALIVE", "6/7, close, lost, KEEPALIVE in0"],
+            ["", "6/7, close, lost, KEEPALIVE in0"],
         ),
         (
             LOWER_ID,
@@ -40,7 +40,7 @@ fn the_connection_of_the_higher_identifier_is_kept_whichever_open_comes_first() 
         (
             LOWER_ID,
             [IN, OUT],
-            ["KEEPALIVE in0", "6/7 in0, close in0, lost in0, KEEPALIVE"],
+            ["", "6/7 in0, close in0, lost in0, KEEPALIVE"],
         ),
     ];
     for (router_id, order, outputs) in table {
@@ -87,9 +87,39 @@ fn among_equal_identifiers_of_two_ases_the_as_decides() {
 fn a_connection_that_stays_silent_does_not_win() {
     // By identifier the peer's connection is preferred, but nothing comes on it.
     let mut bench = both(config());
-    assert_eq!(bench.open(OUT, open(HIGHER_ID)), "KEEPALIVE");
-    let up = bench.say(Input::Keepalive(OUT));
-    assert_eq!(up, "6/7 in0, close in0, lost in0, up");
+    assert_eq!(bench.open(OUT, open(HIGHER_ID)), "", "it waits");
+    assert_eq!(bench.say(Input::Keepalive(OUT)), "", "the peer did not");
+    assert_eq!(
+        bench.next_due(),
+        "KEEPALIVE, 6/7 in0, close in0, lost in0, up"
+    );
+}
+
+#[test]
+fn a_connection_goes_on_when_the_one_that_would_have_won_ends() {
+    let closed = |conn| Input::Closed { conn, error: None };
+    let mut bench = both(config());
+    bench.open(OUT, open(HIGHER_ID));
+    assert_eq!(bench.say(closed(IN)), "failed closed-by-peer, KEEPALIVE");
+    assert_eq!(bench.say(Input::Keepalive(OUT)), "up");
+    // The other way round: ours would have won.
+    let mut bench = both(config());
+    bench.open(IN, open(LOWER_ID));
+    assert_eq!(bench.say(Input::Keepalive(IN)), "");
+    assert_eq!(
+        bench.say(closed(OUT)),
+        "failed closed-by-peer, KEEPALIVE in0, up in0"
+    );
+}
+
+#[test]
+fn a_second_open_is_an_error_on_a_connection_that_waits_too() {
+    let mut bench = both(config());
+    bench.open(OUT, open(HIGHER_ID));
+    assert_eq!(
+        bench.open(OUT, open(HIGHER_ID)),
+        "5/1, close, failed unexpected-message"
+    );
 }
 
 #[test]

@@ -219,7 +219,7 @@ fn variant(which: u8) -> SessionConfig {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
 
     #[test]
     fn no_order_of_events_confuses_a_session(
@@ -335,5 +335,33 @@ proptest! {
         network.run_until(start + secs(40 + 200 + 1000));
         prop_assert_eq!(network.established, [first, second], "it is kept");
         prop_assert_eq!(network.downs, downs);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Both connect at about the same time, and no message is lost: no session comes up only to be
+    /// lost again, though one side sees the winner of the collision before the other (RFC 4271
+    /// section 6.8).
+    #[test]
+    fn a_collision_costs_no_session(
+        first_higher in any::<bool>(),
+        latency_max in 1..500u64,
+        starts_after in 0..1000u64,
+        seed in any::<u64>(),
+    ) {
+        let configs = pair(false, first_higher, true, seed);
+        let mut network = Network::new(configs, Duration::from_millis(latency_max), seed);
+        network.faulty = false;
+        let start = network.now;
+        network.start(0);
+        network.run_until(start + Duration::from_millis(starts_after));
+        network.start(1);
+        network.run_until(start + secs(40));
+        let [first, second] = network.established;
+        prop_assert!(first.is_some(), "{}", network.speakers[0].state());
+        prop_assert_eq!(first, second);
+        prop_assert_eq!(network.downs, [0, 0]);
     }
 }

@@ -52,6 +52,19 @@ impl<T> Chunked<T> {
         index
     }
 
+    /// Gives back the memory of what lies before `to`, as far as all of its chunk does; what lies before
+    /// `from` was given back before. It reads as nothing, and must not be written.
+    pub(super) fn forget(&mut self, from: u32, to: u32) {
+        // The last one is where more is appended; when it no longer is, it follows.
+        let is_next = from & CHUNK_MASK == 0;
+        let first = (from >> CHUNK_BITS).saturating_sub(u32::from(is_next));
+        for chunk in first..to >> CHUNK_BITS {
+            if chunk as usize + 1 < self.chunks.len() {
+                self.chunks[chunk as usize] = Vec::new();
+            }
+        }
+    }
+
     /// Cuts off everything from `len` on, and gives the memory back.
     pub(super) fn truncate(&mut self, len: u32) {
         if len >= self.len {

@@ -289,6 +289,7 @@ pub(super) fn decide(
         attributes,
         peer_as: session.peer_as,
         local_as: session.local_as,
+        local_addr: Some(session.local_addr),
         ebgp: peer.is_ebgp(),
     };
     match session.policy.import(&route) {

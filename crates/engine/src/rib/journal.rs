@@ -3,18 +3,24 @@
 //! A change moves the destination to the end and leaves a hole. Whoever follows the table keeps a
 //! cursor, the position up to which it has read; from position 0 on stands the whole table, so that
 //! a first dump is nothing but a cursor at 0, and a destination that flaps while a reader is away is
-//! read once. Holes are squeezed out when they are more than the rest, which bounds the journal by
-//! the size of the table whether or not anybody reads.
+//! read once. Holes are squeezed out when they are three times the rest, which bounds the journal by
+//! the size of the table whether or not anybody reads. Those before all entries are none: where
+//! destinations go in the order in which they came, nothing has to be squeezed.
 
 use super::chunked::{Chunked, NONE};
 
 /// Below so many holes, squeezing them out is not worth it.
 const HOLES_MIN: u32 = 1024;
+/// So many positions before the first entry are given back, as there is an end to their numbers.
+const START_MAX: u32 = 1 << 24;
 
 #[derive(Debug)]
 pub(super) struct Journal {
     /// Destinations, or [`NONE`] for holes.
     entries: Chunked<u32>,
+    /// Before this there are no entries, and no memory is held.
+    start: u32,
+    /// From there on.
     holes: u32,
 }
 
@@ -22,6 +28,7 @@ impl Journal {
     pub(super) fn new() -> Self {
         Self {
             entries: Chunked::new(),
+            start: 0,
             holes: 0,
         }
     }
@@ -41,6 +48,7 @@ impl Journal {
 
     /// The next destination from `cursor` on, which goes behind it.
     pub(super) fn next(&self, cursor: &mut u32) -> Option<u32> {
+        *cursor = self.start.max(*cursor);
         while *cursor < self.end() {
             let entry = self.get(*cursor);
             *cursor += 1;
@@ -59,12 +67,23 @@ impl Journal {
     /// Makes the entry at `position` a hole.
     pub(super) fn erase(&mut self, position: u32) {
         self.entries[position] = NONE;
-        self.holes += 1;
+        if position != self.start {
+            self.holes += 1;
+            return;
+        }
+        let old = self.start;
+        self.start += 1;
+        while self.holes > 0 && self.entries.get(self.start) == Some(&NONE) {
+            self.start += 1;
+            self.holes -= 1;
+        }
+        self.entries.forget(old, self.start);
     }
 
     /// Whether [`Journal::squeeze`] should be called.
     pub(super) fn is_sparse(&self) -> bool {
-        self.holes > HOLES_MIN && self.holes > self.entries.len() / 2
+        let len = self.entries.len() - self.start;
+        self.start > START_MAX || (self.holes > HOLES_MIN && self.holes > len - len / 4)
     }
 
     /// Removes the holes. Tells where each destination stands now, and adjusts the cursors.
@@ -72,19 +91,21 @@ impl Journal {
         cursors.sort_unstable_by_key(|cursor| **cursor);
         let mut cursors = cursors.into_iter().peekable();
         let mut to = 0;
-        for from in 0..self.entries.len() {
+        let mut entries = Chunked::new();
+        for from in self.start..self.entries.len() {
             while let Some(cursor) = cursors.next_if(|cursor| **cursor <= from) {
                 *cursor = to;
             }
             let index = self.entries[from];
             if index != NONE {
-                self.entries[to] = index;
-                moved(index, to);
+                moved(index, entries.push(index));
                 to += 1;
             }
+            self.entries.forget(from, from + 1);
         }
         cursors.for_each(|cursor| *cursor = to);
-        self.entries.truncate(to);
+        self.entries = entries;
+        self.start = 0;
         self.holes = 0;
     }
 }
@@ -99,7 +120,7 @@ mod tests {
         for index in 0..10 {
             journal.push(index);
         }
-        for position in [0, 1, 4, 9] {
+        for position in [1, 4, 0, 9] {
             journal.erase(position);
         }
         let unread = |journal: &Journal, cursor: u32| -> Vec<u32> {
@@ -122,6 +143,28 @@ mod tests {
             .collect();
         assert_eq!(before, after);
         assert_eq!(places, [(2, 0), (3, 1), (5, 2), (6, 3), (7, 4), (8, 5)]);
-        assert_eq!((journal.end(), journal.holes), (6, 0));
+        assert_eq!((journal.end(), journal.start, journal.holes), (6, 0, 0));
+    }
+
+    #[test]
+    fn what_goes_in_the_order_in_which_it_came_leaves_nothing_to_squeeze() {
+        let mut journal = Journal::new();
+        for index in 0..10_000 {
+            assert_eq!(journal.push(index), index);
+        }
+        for position in 0..9_000 {
+            // Out of order by one.
+            journal.erase(position ^ 1);
+            assert!(!journal.is_sparse());
+        }
+        assert_eq!((journal.start, journal.holes), (9_000, 0));
+        let mut cursor = 0;
+        assert_eq!(journal.next(&mut cursor), Some(9_000));
+        assert_eq!(journal.get(0), None);
+        for position in 9_000..10_000 {
+            journal.erase(position);
+        }
+        assert_eq!(journal.push(7), 10_000);
+        assert_eq!(journal.next(&mut cursor), Some(7));
     }
 }

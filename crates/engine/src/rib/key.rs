@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use chanter_bgp::{
-    EvpnNlri, Family, FlowSpecNlri, InclusiveMulticast, MacIp, Nlri, PathData, RtMembership,
-    Vpnv4Prefix, Vpnv6Prefix,
+    EvpnNlri, Family, FlowSpecNlri, InclusiveMulticast, MacIp, Nlri, Overlay, PathData,
+    RtMembership, Vpnv4Prefix, Vpnv6Prefix,
 };
 use chanter_types::{Esi, EthernetTag, Ipv4Prefix, Ipv6Prefix, MacAddr, RouteDistinguisher};
 use rustc_hash::FxHasher;
@@ -211,20 +211,23 @@ impl Key for EvpnNlri {
     }
     fn pack(data: PathData) -> EvpnData {
         let mut room = [0; 16];
-        match data.gateway {
-            Some(IpAddr::V6(gateway)) if !gateway.is_multicast() => room = gateway.octets(),
-            Some(IpAddr::V4(gateway)) => {
+        match data.overlay {
+            Overlay::Gateway(IpAddr::V6(gateway)) if !gateway.is_multicast() => {
+                room = gateway.octets();
+            }
+            Overlay::Gateway(IpAddr::V6(_)) => return Self::pack(PathData::with_label(data.label)),
+            Overlay::Gateway(IpAddr::V4(gateway)) => {
                 room[..2].copy_from_slice(&[EvpnData::NO_GATEWAY6, EvpnData::GATEWAY4]);
                 room[2..6].copy_from_slice(&gateway.octets());
             }
-            _ => {
-                let kind = match data.label2 {
+            Overlay::Segment { esi, label2 } => {
+                let kind = match label2 {
                     Some(_) => EvpnData::SEGMENT_AND_LABEL,
                     None => EvpnData::SEGMENT,
                 };
                 room[..2].copy_from_slice(&[EvpnData::NO_GATEWAY6, kind]);
-                room[2..12].copy_from_slice(&data.esi.0);
-                room[12..15].copy_from_slice(&pack_label(data.label2.unwrap_or(0)));
+                room[2..12].copy_from_slice(&esi.0);
+                room[12..15].copy_from_slice(&label2.unwrap_or_default());
             }
         }
         EvpnData {
@@ -233,19 +236,23 @@ impl Key for EvpnNlri {
         }
     }
     fn unpack(data: EvpnData) -> PathData {
-        let mut out = PathData::with_label(unpack_label(data.label));
-        match data.room {
+        let overlay = match data.room {
             [EvpnData::NO_GATEWAY6, EvpnData::GATEWAY4, a, b, c, d, ..] => {
-                out.gateway = Some(Ipv4Addr::new(a, b, c, d).into());
+                Overlay::Gateway(Ipv4Addr::new(a, b, c, d).into())
             }
             [EvpnData::NO_GATEWAY6, kind, rest @ ..] => {
                 let [esi @ .., a, b, c, _] = rest;
-                out.esi = Esi(esi);
-                out.label2 = (kind == EvpnData::SEGMENT_AND_LABEL).then(|| unpack_label([a, b, c]));
+                Overlay::Segment {
+                    esi: Esi(esi),
+                    label2: (kind == EvpnData::SEGMENT_AND_LABEL).then_some([a, b, c]),
+                }
             }
-            gateway => out.gateway = Some(Ipv6Addr::from(gateway).into()),
+            gateway => Overlay::Gateway(Ipv6Addr::from(gateway).into()),
+        };
+        PathData {
+            overlay,
+            ..PathData::with_label(unpack_label(data.label))
         }
-        out
     }
     fn mac(&self) -> Option<MacAddr> {
         match self {
@@ -338,12 +345,9 @@ mod tests {
     #[test]
     fn what_an_evpn_route_carries_comes_back() {
         let esi = Esi([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        let with = |label2, esi, gateway| PathData {
-            label: 0x00ab_cdef,
-            label2,
-            esi,
-            gateway,
-            path_id: 0,
+        let with = |label2, esi, gateway| {
+            let data = PathData::with_label(0x00ab_cdef);
+            data.segment(esi, label2).via(gateway)
         };
         for data in [
             PathData::default(),

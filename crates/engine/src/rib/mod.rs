@@ -24,6 +24,7 @@ mod key;
 mod limit;
 mod mac_index;
 mod membership;
+mod monitor;
 mod otc;
 mod outflow;
 mod peers;
@@ -34,6 +35,7 @@ mod session;
 mod show;
 mod table;
 mod transform;
+mod unsent;
 mod verdict;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -42,8 +44,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chanter_bgp::{
-    Attributes, EvpnNlri, Family, FlowSpecNlri, Nlri, PathData, RtMembership, UpdateWriter,
-    Vpnv4Prefix, Vpnv6Prefix,
+    Attributes, EvpnNlri, Family, FlowSpecNlri, Nlri, PathData, RouteRefreshMessage, RtMembership,
+    UpdateWriter, Vpnv4Prefix, Vpnv6Prefix,
 };
 use chanter_types::{Asn, Instant, Ipv4Prefix, Ipv6Prefix};
 use serde::{Deserialize, Serialize};
@@ -51,12 +53,14 @@ use serde::{Deserialize, Serialize};
 pub use best::LossReason;
 pub(crate) use best::mac_mobility;
 pub use import::{RejectReason, RejectedRoute};
+pub use monitor::{MonitorId, MonitorPeer, MonitorScope, Monitored};
 pub(crate) use show::concerns;
 pub use show::{Destination, PathRef, Scope};
 pub use verdict::NotExported;
 
 use crate::{Output, PeerId};
 use key::{FlowSpec4, FlowSpec6, FlowSpecKey, FlowSpecVpn4, FlowSpecVpn6, Key};
+use monitor::Monitors;
 use outflow::Outflow;
 use peers::{ExportState, Peer, Peers, Source};
 use table::{NewPath, Pull, Table, Window};
@@ -208,6 +212,9 @@ pub struct Rib {
     timers: BTreeSet<(Instant, u32)>,
     /// Events and orders that are to be told.
     notices: VecDeque<Output>,
+    monitors: Monitors,
+    /// When routes came last; an export has no time of its own.
+    changed_at: Instant,
 }
 
 /// Evaluates `$body` with `$table` bound to the table `$id` of `$rib`.
@@ -335,6 +342,8 @@ impl Rib {
             end_of_rib_held: false,
             timers: BTreeSet::new(),
             notices: VecDeque::new(),
+            monitors: Monitors::default(),
+            changed_at: Instant::ZERO,
             config,
         };
         if rib.config.reflect {
@@ -375,6 +384,7 @@ impl Rib {
         attributes: &Attributes,
         now: Instant,
     ) {
+        self.changed_at = now;
         let table = table_of(&route.0);
         let set = on_table!(self, table, table => table.hold_set(attributes));
         self.reach(source, route, set, now);
@@ -566,6 +576,9 @@ impl Rib {
         for id in TableId::ALL {
             has_more |= self.export_table(slot, id, budget.max(1), &mut out);
         }
+        if let Some(unsent) = self.window.take_unsent() {
+            self.tell_unsent(slot, unsent);
+        }
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.export = if has_more {
                 ExportState::Active
@@ -599,12 +612,24 @@ impl Rib {
             transforms: &mut self.transforms,
             window: &mut self.window,
         };
-        let has_more = on_table!(self, id, table => table.pull(&mut pull, limit, out));
-        let is_due = !has_more && end_of_rib_may_go(peer, id, self.end_of_rib_held, &self.config);
-        if is_due && on_table!(self, id, table => table.take_end_of_rib(slot)) {
-            UpdateWriter::new(&peer.context, out.writer()).end_of_rib(id.family());
+        if on_table!(self, id, table => table.begin_answer(peer, slot)) {
+            RouteRefreshMessage::begin(id.family()).encode(out.writer());
         }
-        has_more
+        let has_more = on_table!(self, id, table => table.pull(&mut pull, limit, out));
+        if has_more {
+            return true;
+        }
+        if on_table!(self, id, table => table.end_answer(slot)) {
+            RouteRefreshMessage::end(id.family()).encode(out.writer());
+        }
+        if end_of_rib_may_go(peer, id, self.end_of_rib_held, &self.config)
+            && on_table!(self, id, table => table.take_end_of_rib(slot))
+        {
+            UpdateWriter::new(&peer.context, out.writer()).end_of_rib(id.family());
+            // A mark must not come before it (RFC 7313 section 4).
+            return on_table!(self, id, table => table.has_to_answer(slot));
+        }
+        false
     }
 
     /// A destination that VPN instances may import and whose best path changed since this was last

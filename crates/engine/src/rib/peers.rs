@@ -13,6 +13,7 @@ use rustc_hash::FxBuildHasher;
 use super::import::Rejections;
 use super::limit::PrefixWatch;
 use super::rt_constraint::Wanted;
+use super::unsent::Unsent;
 use super::{PathOrigin, TableId};
 use crate::{PeerId, PeerRole, SessionInfo};
 
@@ -71,6 +72,8 @@ pub(super) struct Peer {
     pub(super) session: SessionInfo,
     pub(super) context: CodecContext,
     pub(super) established: bool,
+    /// Tells its sessions apart.
+    pub(super) session_number: u32,
     pub(super) export: ExportState,
     /// Route targets that it asked for.
     pub(super) wanted: Wanted,
@@ -86,6 +89,8 @@ pub(super) struct Peer {
     pub(super) limits: [PrefixWatch; TableId::ALL.len()],
     /// Routes not taken in this session.
     pub(super) rejected: Rejections,
+    /// Routes that could not be sent.
+    pub(super) unsent: Unsent,
     /// When it stands in the timers of the RIB.
     pub(super) armed: Option<Instant>,
 }
@@ -117,6 +122,7 @@ impl Peer {
             id,
             context: codec_context(&session),
             established: true,
+            session_number: 0,
             export: ExportState::Idle,
             wanted: Wanted::default(),
             memberships_due: None,
@@ -125,6 +131,7 @@ impl Peer {
             refresh_until: [None; TableId::ALL.len()],
             limits: limits(&session),
             rejected: Rejections::default(),
+            unsent: Unsent::default(),
             armed: None,
             session,
         }

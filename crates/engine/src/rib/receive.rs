@@ -33,6 +33,7 @@ impl Rib {
         let Some(slot) = self.established(peer) else {
             return ends;
         };
+        self.changed_at = now;
         let mut judged: Vec<Option<Judged>> = Vec::new();
         judged.resize_with(batch.attributes.len(), || None);
         let mut held = Vec::new();

@@ -24,10 +24,12 @@ impl Rib {
             None => (self.peers.insert(Peer::new(id, session)), 0),
         };
         let wait = self.config.membership_wait;
+        let session_number = self.monitors.number_session();
         let Some(peer) = self.peers.get_mut(slot) else {
             return removed;
         };
         peer.established = true;
+        peer.session_number = session_number;
         peer.export = ExportState::Idle;
         peer.memberships_due = peer.constrains_rts().then(|| now + wait);
         for kept in &mut peer.kept {
@@ -109,6 +111,7 @@ impl Rib {
         let Some(slot) = self.peers.slot(id) else {
             return 0;
         };
+        self.monitors.note_session();
         for id in TableId::ALL {
             let Some(peer) = self.peers.get_mut(slot) else {
                 return 0;
@@ -174,13 +177,18 @@ impl Rib {
         self.peers.remove(slot);
     }
 
-    /// Sends a family to the peer again (RFC 2918).
+    /// Sends a family to the peer again (RFC 2918), with marks around the answer where the peer knows
+    /// them (RFC 7313).
     pub fn route_refresh(&mut self, peer: PeerId, family: Family) {
         let (Some(slot), Some(id)) = (self.established(peer), TableId::of(family)) else {
             return;
         };
         if let Some(peer) = self.peers.get(slot) {
-            on_table!(self, id, table => table.refresh(peer, slot));
+            if peer.session.enhanced_refresh {
+                on_table!(self, id, table => table.answer(slot));
+            } else {
+                on_table!(self, id, table => table.refresh(peer, slot));
+            }
         }
         self.wake(slot);
     }
@@ -311,6 +319,7 @@ impl Rib {
         let id = TableId::of(family)?;
         let stale_removed = self.remove_paths(slot, id, Which::Stale);
         on_table!(self, id, table => table.end_of_rib(slot));
+        self.monitors.note_session();
         self.set_kept(slot, id, Kept::No);
         self.arm(slot);
         if id == TableId::Rtc

@@ -116,6 +116,39 @@ pub(super) enum Form {
     },
 }
 
+impl Form {
+    /// Whether MULTI_EXIT_DISC does not go out.
+    pub(super) fn drops_med(self) -> bool {
+        matches!(
+            self,
+            Form::External {
+                keep_med: false,
+                ..
+            }
+        )
+    }
+
+    /// The form for what an export policy has made: a MULTI_EXIT_DISC is ours then.
+    pub(super) fn of_policy(self) -> Self {
+        match self {
+            Form::External {
+                prepend,
+                next_hop,
+                link_local,
+                only_to_customer,
+                ..
+            } => Form::External {
+                prepend,
+                next_hop,
+                link_local,
+                keep_med: true,
+                only_to_customer,
+            },
+            other => other,
+        }
+    }
+}
+
 /// What of the configuration export depends on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExportRules {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // what fails here fails the test
 
 mod expected;
+mod monitor;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -236,6 +237,7 @@ pub(crate) struct Harness {
     policies: [u8; PEERS.len()],
     /// Families that peers are about to have sent again.
     refreshing: BTreeSet<(usize, Family)>,
+    monitors: BTreeMap<usize, monitor::Station>,
 }
 
 /// All; nothing that has to do with 10.0.0.0/8; all, with another LOCAL_PREF.
@@ -290,6 +292,7 @@ impl Harness {
             withdrawals: 0,
             policies: [0; PEERS.len()],
             refreshing: BTreeSet::new(),
+            monitors: BTreeMap::new(),
         };
         for peer in 0..PEERS.len() - 1 {
             harness.up(peer, false);
@@ -331,6 +334,7 @@ impl Harness {
             attributes: &attributes,
             peer_as: state.session.peer_as,
             local_as: LOCAL_AS,
+            local_addr: None,
             ebgp: external.is_some(),
         });
         let changed = match decision {

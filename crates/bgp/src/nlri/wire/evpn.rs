@@ -7,7 +7,8 @@ use chanter_types::{Esi, EthernetTag, MacAddr, Prefix, RouteDistinguisher};
 use super::{Form, NlriError};
 use crate::nlri::text::bits;
 use crate::nlri::{
-    EthernetAd, EthernetSegment, EvpnNlri, EvpnPrefix, InclusiveMulticast, MacIp, Nlri, PathData,
+    EthernetAd, EthernetSegment, EvpnNlri, EvpnPrefix, InclusiveMulticast, MacIp, Nlri, Overlay,
+    PathData,
 };
 use crate::reader::Reader;
 
@@ -86,7 +87,7 @@ fn decode_mac_ip(mut value: Reader<'_>) -> Result<(MacIp, PathData), NlriError> 
         }
     };
     let first = value.array().map(label);
-    let label2 = value.array().map(label);
+    let label2 = value.array();
     let (Some(ip), Some(first), true) = (ip, first, value.is_empty()) else {
         return Err(wrong_length("MAC/IP advertisement", start, len));
     };
@@ -98,9 +99,11 @@ fn decode_mac_ip(mut value: Reader<'_>) -> Result<(MacIp, PathData), NlriError> 
     };
     let data = PathData {
         label: first,
-        label2,
-        esi: Esi(part(&fixed, 8)),
-        ..PathData::default()
+        path_id: 0,
+        overlay: Overlay::Segment {
+            esi: Esi(part(&fixed, 8)),
+            label2,
+        },
     };
     Ok((key, data))
 }
@@ -217,24 +220,27 @@ fn decode_ip_prefix(
         tag: EthernetTag(u32::from_be_bytes(part(&fixed, 18))),
         prefix,
     };
-    let data = PathData {
-        label: label(octets),
-        esi: Esi(part(&fixed, 8)),
-        gateway: Some(gateway).filter(|gateway| !gateway.is_unspecified()),
-        ..PathData::default()
-    };
+    let esi = Esi(part(&fixed, 8));
+    let gateway = Some(gateway).filter(|gateway| !gateway.is_unspecified());
     if !form.is_withdrawn {
-        check_overlay_index(key, data, start)?;
+        check_overlay_index(key, (esi, gateway), start)?;
     }
+    let data = PathData::with_label(label(octets))
+        .segment(esi, None)
+        .via(gateway);
     Ok((key, data))
 }
 
 /// RFC 9136 section 3.1: a gateway and an Ethernet segment exclude each other.
-fn check_overlay_index(key: EvpnPrefix, data: PathData, start: usize) -> Result<(), NlriError> {
-    let message = match data.gateway {
+fn check_overlay_index(
+    key: EvpnPrefix,
+    (esi, gateway): (Esi, Option<IpAddr>),
+    start: usize,
+) -> Result<(), NlriError> {
+    let message = match gateway {
         Some(gateway) if gateway.is_multicast() => format!("gateway {gateway}"),
-        Some(gateway) if !data.esi.is_zero() => {
-            format!("both gateway {gateway} and Ethernet segment {}", data.esi)
+        Some(gateway) if !esi.is_zero() => {
+            format!("both gateway {gateway} and Ethernet segment {esi}")
         }
         _ => return Ok(()),
     };
@@ -278,7 +284,7 @@ pub(super) fn encode(nlri: &EvpnNlri, data: &PathData, out: &mut Vec<u8>) {
 
 fn encode_mac_ip(MacIp { rd, tag, mac, ip }: &MacIp, data: &PathData, out: &mut Vec<u8>) {
     out.extend_from_slice(&rd.0);
-    out.extend_from_slice(&data.esi.0);
+    out.extend_from_slice(&data.esi().0);
     out.extend_from_slice(&tag.0.to_be_bytes());
     out.push(48);
     out.extend_from_slice(&mac.0);
@@ -290,7 +296,7 @@ fn encode_mac_ip(MacIp { rd, tag, mac, ip }: &MacIp, data: &PathData, out: &mut 
         None => out.push(0),
     }
     encode_label(data.label, out);
-    if let Some(label) = data.label2 {
+    if let Some(label) = data.label2() {
         encode_label(label, out);
     }
 }
@@ -299,12 +305,8 @@ fn encode_mac_ip(MacIp { rd, tag, mac, ip }: &MacIp, data: &PathData, out: &mut 
 /// out.
 fn encode_ip_prefix(route: &EvpnPrefix, data: &PathData, out: &mut Vec<u8>) {
     out.extend_from_slice(&route.rd.0);
-    let gateway = data.gateway.filter(|gateway| !gateway.is_unspecified());
-    let esi = match gateway {
-        Some(_) => Esi::ZERO,
-        None => data.esi,
-    };
-    out.extend_from_slice(&esi.0);
+    let gateway = data.gateway().filter(|gateway| !gateway.is_unspecified());
+    out.extend_from_slice(&data.esi().0);
     out.extend_from_slice(&route.tag.0.to_be_bytes());
     out.push(route.prefix.len());
     encode_ip(route.prefix.addr(), out);

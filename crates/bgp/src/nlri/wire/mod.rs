@@ -52,6 +52,34 @@ pub(crate) struct Form {
     pub(crate) is_withdrawn: bool,
 }
 
+impl Form {
+    /// Prefixes of IPv4 that are reached, without path identifiers.
+    pub(crate) const IPV4: Self = Self {
+        family: Family::IPV4_UNICAST,
+        has_path_id: false,
+        is_withdrawn: false,
+    };
+}
+
+/// Takes the next prefix off `reader`, if there is one and it is right; else [`decode`] says what is
+/// wrong with it.
+#[inline]
+pub(crate) fn take_ipv4(reader: &mut Reader<'_>) -> Option<Ipv4Prefix> {
+    let (len, octets) = reader.rest().split_first()?;
+    let count = usize::from(len.div_ceil(8));
+    // What belongs to the next one is masked out.
+    let addr = match octets.first_chunk::<4>() {
+        Some(octets) => *octets,
+        None => {
+            let mut addr = [0; 4];
+            addr[..octets.len()].copy_from_slice(octets);
+            addr
+        }
+    };
+    let prefix = Ipv4Prefix::new(addr.into(), *len)?;
+    reader.bytes(1 + count).map(|_| prefix)
+}
+
 /// Takes the next NLRI off `reader`, which is not empty.
 pub(crate) fn decode(form: Form, reader: &mut Reader<'_>) -> Result<(Nlri, PathData), NlriError> {
     if !form.has_path_id {

@@ -78,7 +78,8 @@ impl Session {
 
     pub(super) fn open_received(&mut self, at: usize, open: &OpenMessage, now: Instant) {
         let state = self.connections[at].state;
-        if !matches!(state, State::Active | State::OpenSent) {
+        let is_first = self.connections[at].negotiated.is_none();
+        if !is_first || !matches!(state, State::Active | State::OpenSent) {
             self.unexpected(at, "OPEN", now);
             return;
         }
@@ -93,8 +94,10 @@ impl Session {
                 let id = self.connections[at].id;
                 self.connections[at].negotiated = Some(Box::new(negotiated));
                 self.settle_collisions(id, now);
-                // It may have been the loser.
-                self.on(id, |session, at| session.confirm(at, now));
+                // It may have been the loser, or may become it.
+                if !self.yields(id, now) {
+                    self.on(id, |session, at| session.confirm(at, now));
+                }
             }
         }
     }

@@ -9,7 +9,18 @@ use crate::session::connection::Connection;
 use crate::session::event::{ControlMessage, Down, Output, State};
 use crate::session::negotiate::Negotiated;
 use crate::session::reason::DownReason;
-use crate::{Family, FamilySet, NotificationMessage, notification};
+use crate::{FamilySet, NotificationMessage, notification};
+
+/// Which routes are kept when a session ends.
+#[derive(Debug, Default)]
+pub(super) struct Retention {
+    /// Those of these families as stale.
+    families: FamilySet,
+    /// For so long.
+    restart_time: Duration,
+    /// The longest time for any.
+    time: Duration,
+}
 
 impl Session {
     /// The connection is gone by itself.
@@ -77,11 +88,12 @@ impl Session {
                 .ended(now.saturating_since(since), reason.ending());
             self.rejects_until = self.damping.reject_for().map(|wait| now + wait);
             let retry_in = self.schedule_retry(now);
-            let (retain, restart_time) = self.retention(connection, &reason);
+            let kept = self.retention(connection, &reason);
             self.outputs.push_back(Output::Down(Box::new(Down {
                 reason,
-                retain,
-                restart_time,
+                retain: kept.families.iter().collect(),
+                restart_time: kept.restart_time,
+                retain_time: kept.time,
                 retry_in,
             })));
         } else {
@@ -92,29 +104,37 @@ impl Session {
     }
 
     /// Which routes are kept for how long, now that the Established `connection` is gone. A family
-    /// that is long-lived only goes without the restart time (RFC 9494 section 4.2), which is the
-    /// matter of who keeps the routes.
-    pub(super) fn retention(
-        &self,
-        connection: &Connection,
-        reason: &DownReason,
-    ) -> (Vec<Family>, Duration) {
-        let nothing = (Vec::new(), Duration::ZERO);
+    /// that the peer's graceful restart leaves out goes without the restart time (RFC 9494 section
+    /// 4.2).
+    pub(super) fn retention(&self, connection: &Connection, reason: &DownReason) -> Retention {
         let Some(negotiated) = connection.negotiated.as_deref() else {
-            return nothing;
+            return Retention::default();
         };
-        match &negotiated.peer_restart {
-            Some(restart) if reason.retains_routes(restart.notification) => {
-                let long_lived = negotiated.peer_long_lived.iter();
-                let mut retain: FamilySet = long_lived.map(|entry| entry.family).collect();
-                if !restart.restart_time.is_zero() {
-                    for family in restart.families.iter() {
-                        retain.insert(family);
-                    }
-                }
-                (retain.iter().collect(), restart.restart_time)
-            }
-            _ => nothing,
+        let restart = negotiated.peer_restart.as_ref();
+        let Some(restart) = restart.filter(|restart| reason.retains_routes(restart.notification))
+        else {
+            return Retention::default();
+        };
+        let long_lived = &negotiated.peer_long_lived;
+        let (families, restart_time) =
+            if restart.restart_time.is_zero() || restart.families.is_empty() {
+                let families = long_lived.iter().map(|entry| entry.family).collect();
+                (families, Duration::ZERO)
+            } else {
+                (restart.families.clone(), restart.restart_time)
+            };
+        let times = long_lived.iter().map(|entry| {
+            let before = if families.contains(entry.family) {
+                restart_time
+            } else {
+                Duration::ZERO
+            };
+            before.saturating_add(entry.time)
+        });
+        Retention {
+            time: times.fold(restart_time, Duration::max),
+            families,
+            restart_time,
         }
     }
 

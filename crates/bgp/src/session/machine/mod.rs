@@ -127,6 +127,7 @@ impl Session {
                 session.connections[at].timers.written(now);
             }),
         }
+        self.end_of_yielding(now);
         self.note_state(now);
     }
 
@@ -153,16 +154,18 @@ impl Session {
         if self.connect_retry_at.take_if(|at| *at <= now).is_some() {
             self.connect(now);
         }
+        self.end_of_yielding(now);
         self.note_state(now);
     }
 
     /// When [`Session::handle_deadline`] has to be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let timers = self
-            .connections
-            .iter()
-            .filter_map(|connection| connection.timers.next_deadline());
+        let timers = self.connections.iter().flat_map(|connection| {
+            let yields_until = connection.yielding.map(|yielding| yielding.until);
+            [connection.timers.next_deadline(), yields_until]
+        });
         timers
+            .flatten()
             .chain(self.connect_retry_at)
             .chain(self.idle_until())
             .min()

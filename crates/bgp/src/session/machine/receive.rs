@@ -9,6 +9,10 @@ use crate::{NotificationMessage, RefreshKind, RouteRefreshMessage, notification}
 
 impl Session {
     pub(super) fn keepalive_received(&mut self, at: usize, now: Instant) {
+        if let Some(yielding) = &mut self.connections[at].yielding {
+            yielding.confirmed = true;
+            return;
+        }
         match self.connections[at].state {
             State::OpenConfirm => self.establish(at, now),
             State::Established => self.connections[at].timers.received(now),

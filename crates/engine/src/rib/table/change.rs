@@ -58,17 +58,28 @@ impl<K: Key> Table<K> {
         (source, path_id): (Source, u32),
         key: &K,
     ) -> bool {
-        let Some(index) = self
-            .find(key)
-            .filter(|index| self.has_path_from(*index, source))
-        else {
-            return false;
-        };
-        let path = self.path_from(index, source, path_id);
-        if let Some(path) = path {
+        // One that is retired has no path.
+        let path = self.find_by_digest(key.digest(), key).and_then(|index| {
+            let path = self.find_path(index, source, path_id)?;
+            Some((index, path))
+        });
+        if let Some((index, path)) = path {
             self.remove(peers, index, path);
         }
         path.is_some()
+    }
+
+    /// The path of the source, without a walk through all of them where it has none.
+    fn find_path(&self, index: u32, source: Source, path_id: u32) -> Option<u32> {
+        let head = self.dests[index].head;
+        let best = self.paths.get(head)?;
+        if (best.source, best.path_id) == (source, path_id) {
+            return Some(head);
+        }
+        if best.next == NONE || !self.has_path_from(index, source) {
+            return None;
+        }
+        self.path_from(index, source, path_id)
     }
 
     /// Whether there is this path of the source.
@@ -154,6 +165,9 @@ impl<K: Key> Table<K> {
     }
 
     pub(super) fn remove(&mut self, peers: &Peers, index: u32, path: u32) {
+        if self.paths[path].next == NONE && self.dests[index].head == path {
+            return self.remove_only(index, path);
+        }
         let old_best = self.best_set(index);
         let was_best = self.unlink(index, path);
         let node = self.paths.remove(path);
@@ -179,11 +193,34 @@ impl<K: Key> Table<K> {
         }
         self.unindex_rts(index, node.attributes);
         let is_changed = self.select(peers, index, Change::Removed { was_best });
-        self.gone += usize::from(self.dests[index].head == NONE);
-        if self.dests[index].head == NONE && self.dests[index].holders == 0 {
-            self.remove_destination(index);
+        self.note_change(index, is_changed, old_best, node.source);
+        self.release_set(node.attributes);
+    }
+
+    /// Removes the one path of a destination: nothing is to be selected.
+    fn remove_only(&mut self, index: u32, path: u32) {
+        let node = self.paths.remove(path);
+        let dest = &mut self.dests[index];
+        dest.head = NONE;
+        let is_held = dest.holders > 0;
+        match node.source.slot() {
+            Some(slot) => {
+                let peer = self.peer_mut(slot);
+                peer.received.remove(index);
+                peer.paths -= 1;
+                peer.stale -= u32::from(node.marks.has(Marks::STALE));
+            }
+            None => {
+                self.local_paths -= 1;
+                self.local.remove(index);
+            }
+        }
+        self.unindex_rts(index, node.attributes);
+        self.gone += 1;
+        if is_held {
+            self.note_change(index, true, Some(node.attributes), node.source);
         } else {
-            self.note_change(index, is_changed, old_best, node.source);
+            self.remove_destination(index);
         }
         self.release_set(node.attributes);
     }
@@ -236,6 +273,7 @@ impl<K: Key> Table<K> {
             self.push_paths(index, is_changed);
         }
         if !is_changed && !K::SELECTED_PER_PEER {
+            self.push_to_monitors(index);
             if K::BY_ROUTE_TARGET && self.best_is_local(index) {
                 self.pipe.aside.insert(index);
             }
@@ -295,6 +333,7 @@ impl<K: Key> Table<K> {
                     .flatten()
                     .map(|group| &mut group.cursor),
             )
+            .chain(self.monitors.iter_mut().map(|watch| &mut watch.cursor))
             .chain([&mut self.pipe.cursor])
             .collect();
         let dests = &mut self.dests;

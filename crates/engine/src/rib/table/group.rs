@@ -32,6 +32,8 @@ use crate::{PeerRole, SessionInfo};
 pub(super) const CHUNK_LEN: usize = 64 * 1024;
 /// How long the ring may be: octets and what is noted of changes.
 pub(in crate::rib) const RING_LEN_MAX: usize = 2 * 1024 * 1024;
+/// A chunk that takes more than this gives back what it does not need.
+const WASTE_MIN: usize = 1024;
 /// How many chunks it may have.
 const CHUNKS_MAX: usize = 1024;
 
@@ -157,6 +159,8 @@ pub(super) struct UpdateGroup {
     first: u64,
     /// Its length, in octets.
     len: usize,
+    /// What a chunk that was taken noted, emptied, for the next one to note in.
+    spare: (Vec<(u32, u32)>, Vec<u32>),
 }
 
 impl UpdateGroup {
@@ -171,7 +175,26 @@ impl UpdateGroup {
             ring: VecDeque::new(),
             first: 0,
             len: 0,
+            spare: Default::default(),
         }
+    }
+
+    /// Begins a chunk of about `len` octets.
+    pub(super) fn draft(&mut self, len: usize) -> Draft {
+        let (changes, gone) = std::mem::take(&mut self.spare);
+        Draft {
+            out: Vec::with_capacity(len),
+            changes,
+            gone,
+            ..Draft::default()
+        }
+    }
+
+    /// Keeps the room of a chunk that was taken.
+    pub(super) fn keep_room(&mut self, mut changes: Vec<(u32, u32)>, mut gone: Vec<u32>) {
+        changes.clear();
+        gone.clear();
+        self.spare = (changes, gone);
     }
 
     pub(super) fn is_of(&self, class: &SessionInfo) -> bool {
@@ -231,7 +254,11 @@ impl UpdateGroup {
         self.ring.is_empty()
     }
 
-    pub(super) fn push(&mut self, draft: Draft) {
+    pub(super) fn push(&mut self, mut draft: Draft) {
+        // It may stay for long.
+        if draft.out.capacity() > WASTE_MIN.max(2 * draft.out.len()) {
+            draft.out.shrink_to_fit();
+        }
         let waiting = self.members.iter();
         let waiting = waiting.filter(|slot| {
             let mut segments = draft.segments.iter();

@@ -10,6 +10,7 @@ mod change;
 mod group;
 mod long_lived;
 mod member;
+mod monitor;
 mod peer;
 mod pull;
 mod run;
@@ -34,6 +35,7 @@ use super::rt_index::RtIndex;
 use group::UpdateGroup;
 
 pub(super) use change::NewPath;
+use monitor::Watch;
 use peer::PeerTable;
 pub(super) use peer::Which;
 pub(super) use pull::{Pull, Window};
@@ -170,12 +172,15 @@ pub(super) struct Table<K: Key> {
     groups: Vec<Option<Box<UpdateGroup>>>,
     /// Peers that are sent several paths of a destination; by slot.
     takers: Vec<u32>,
+    /// Peers that follow the journal, alone or in a group; by slot.
+    followers: Vec<u32>,
     /// How much members of a group may be behind, in octets.
     pub(super) ring_len_max: usize,
     /// Destinations with a path that originates at this node, and how many such paths.
     local: IndexSet,
     local_paths: usize,
     pipe: Pipe,
+    monitors: Vec<Watch<K::Data>>,
     /// Destinations without a path.
     gone: usize,
     /// Destinations that are gone, but still found by their keys: they are swept out together, as it
@@ -200,10 +205,12 @@ impl<K: Key> Table<K> {
             peers: Vec::new(),
             groups: Vec::new(),
             takers: Vec::new(),
+            followers: Vec::new(),
             ring_len_max: group::RING_LEN_MAX,
             local: IndexSet::default(),
             local_paths: 0,
             pipe: Pipe::default(),
+            monitors: Vec::new(),
             gone: 0,
             retired: 0,
             has_grown: false,
@@ -252,6 +259,10 @@ impl<K: Key> Table<K> {
     }
 
     fn create(&mut self, digest: u32, key: K) -> u32 {
+        // Nothing is gained by it before the room is needed.
+        if self.retired > RETIRED_MIN.max(self.dests.end() as usize / 2) {
+            self.sweep();
+        }
         let mac = key.mac();
         let index = self.dests.insert(Dest {
             key,
@@ -281,8 +292,6 @@ impl<K: Key> Table<K> {
             self.dests.clear();
             self.macs.clear();
             self.by_key = HashTable::new();
-        } else if self.retired > RETIRED_MIN.max(self.dests.end() as usize / 2) {
-            self.sweep();
         }
     }
 
@@ -398,12 +407,7 @@ impl<K: Key> Table<K> {
                 return Some(index);
             }
         }
-        while self.pipe.cursor < self.journal.end() {
-            let entry = self.journal.get(self.pipe.cursor);
-            self.pipe.cursor += 1;
-            let Some(index) = entry else {
-                continue;
-            };
+        while let Some(index) = self.journal.next(&mut self.pipe.cursor) {
             if self.dests[index].head != NONE {
                 self.tell_pipe(index);
                 return Some(index);

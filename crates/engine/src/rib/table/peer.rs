@@ -38,6 +38,20 @@ pub(super) struct Export {
     /// Of each destination that it was sent, the paths, where it takes several.
     pub(super) path_ids: HashMap<u32, PathIds, FxBuildHasher>,
     pub(super) end_of_rib_sent: bool,
+    pub(super) answer: Answer,
+}
+
+/// How far the answer to a ROUTE-REFRESH has come, where its begin and its end are marked (RFC 7313
+/// section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Answer {
+    /// Nothing was asked for, or it was answered.
+    #[default]
+    Done,
+    /// It is to begin, after the End-of-RIB of the first dump.
+    Asked,
+    /// It has begun.
+    Begun,
 }
 
 /// Which paths of a peer are meant.
@@ -181,6 +195,7 @@ impl<K: Key> Table<K> {
             pending_from: 0,
             path_ids: HashMap::default(),
             end_of_rib_sent: false,
+            answer: Answer::Done,
         });
         if takes_paths::<K>(peer) {
             self.takers.push(slot);
@@ -188,6 +203,7 @@ impl<K: Key> Table<K> {
         if is_pushed {
             self.start_pushing(peer, slot);
         } else {
+            self.followers.push(slot);
             self.start_shared(peer, slot);
         }
     }
@@ -198,6 +214,7 @@ impl<K: Key> Table<K> {
             self.rts.unsubscribe(slot, rt);
         }
         self.takers.retain(|taker| *taker != slot);
+        self.followers.retain(|follower| *follower != slot);
         let export = self.peers.get_mut(slot as usize).and_then(Option::as_mut);
         if let Some(export) = export.and_then(|peer| peer.export.take()) {
             if let Feed::Member(member) = export.feed {
@@ -224,6 +241,48 @@ impl<K: Key> Table<K> {
                 self.put_aside(slot, advertised.iter().chain(wanted.iter()));
             }
         }
+    }
+
+    /// Answers a ROUTE-REFRESH, with marks around the answer; one that comes meanwhile begins it anew.
+    pub(in crate::rib) fn answer(&mut self, slot: u32) {
+        if let Some(export) = self.export_mut(slot) {
+            export.answer = Answer::Asked;
+        }
+    }
+
+    /// Whether an answer begins now.
+    pub(in crate::rib) fn begin_answer(&mut self, peer: &Peer, slot: u32) -> bool {
+        let is_due = self
+            .export_mut(slot)
+            .is_some_and(|export| export.answer == Answer::Asked && export.end_of_rib_sent);
+        if is_due {
+            self.refresh(peer, slot);
+            self.set_answer(slot, Answer::Begun);
+        }
+        is_due
+    }
+
+    /// Whether an answer is complete, now that nothing is waiting.
+    pub(in crate::rib) fn end_answer(&mut self, slot: u32) -> bool {
+        let is_begun = self
+            .export_of(slot)
+            .is_some_and(|export| export.answer == Answer::Begun);
+        if is_begun {
+            self.set_answer(slot, Answer::Done);
+        }
+        is_begun
+    }
+
+    fn set_answer(&mut self, slot: u32, answer: Answer) {
+        if let Some(export) = self.export_mut(slot) {
+            export.answer = answer;
+        }
+    }
+
+    /// Whether an answer has yet to begin.
+    pub(in crate::rib) fn has_to_answer(&self, slot: u32) -> bool {
+        self.export_of(slot)
+            .is_some_and(|export| export.answer == Answer::Asked)
     }
 
     /// All that may concern a peer that does not follow the journal.
@@ -334,6 +393,7 @@ impl<K: Key> Table<K> {
                 for rt in peer.wanted.single() {
                     self.rts.unsubscribe(slot, rt);
                 }
+                self.followers.push(slot);
                 if is_new {
                     self.woken.push(slot);
                 }
@@ -342,6 +402,7 @@ impl<K: Key> Table<K> {
             Feed::Journal(cursor) if !peer.wanted.has_prefixes() => {
                 export.feed = Feed::Pushed;
                 let advertised = export.advertised.clone();
+                self.followers.retain(|follower| *follower != slot);
                 let unread: Vec<u32> = (cursor..end)
                     .filter_map(|position| self.journal.get(position))
                     .collect();
@@ -425,15 +486,17 @@ impl<K: Key> Table<K> {
     /// Peers that follow the journal and have not read all of it.
     pub(in crate::rib) fn followers_behind(&self) -> impl Iterator<Item = u32> + '_ {
         let end = self.journal.end();
-        (0..).zip(&self.peers).filter_map(move |(slot, peer)| {
-            let is_behind = match peer.as_ref()?.export.as_ref()?.feed {
+        self.followers.iter().copied().filter(move |slot| {
+            let Some(export) = self.export_of(*slot) else {
+                return false;
+            };
+            match export.feed {
                 Feed::Journal(cursor) => cursor < end,
                 Feed::Member(member) => self
                     .group_at(member.group)
                     .is_some_and(|group| group.cursor < end || member.position < group.end()),
                 Feed::Pushed => false,
-            };
-            is_behind.then_some(slot)
+            }
         })
     }
 

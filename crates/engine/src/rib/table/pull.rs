@@ -71,7 +71,9 @@ pub(in crate::rib) struct Window {
     pub(super) taken: Vec<(u32, u32)>,
     /// Members that lose a destination which others have.
     pub(super) lost: Vec<(u32, u32)>,
-    routes: Vec<(Nlri, PathData)>,
+    pub(super) routes: Vec<(Nlri, PathData)>,
+    /// A route that cannot be sent, and how many there were since it was asked.
+    unsent: Option<(Nlri, u64)>,
 }
 
 impl Window {
@@ -84,6 +86,16 @@ impl Window {
         self.by_set.clear();
         self.by_change.clear();
         self.last = None;
+    }
+
+    pub(super) fn note_unsent(&mut self, nlri: &Nlri) {
+        let count = self.unsent.take().map_or(0, |(_, count)| count);
+        self.unsent = Some((nlri.clone(), count + 1));
+    }
+
+    /// The last route that could not be sent since this was called, and how many there were.
+    pub(in crate::rib) fn take_unsent(&mut self) -> Option<(Nlri, u64)> {
+        self.unsent.take()
     }
 
     /// About how many octets it will take.
@@ -316,9 +328,10 @@ impl<K: Key> Table<K> {
     }
 
     /// Takes back what was sent before of destinations that cannot be sent any more.
-    fn withdraw_unsent(&mut self, pull: &Pull<'_>, unsent: Vec<Entry>, out: &mut Vec<u8>) {
+    fn withdraw_unsent(&mut self, pull: &mut Pull<'_>, unsent: Vec<Entry>, out: &mut Vec<u8>) {
         for Entry { index, path, .. } in unsent {
             let nlri = self.dests[index].key.to_nlri();
+            pull.window.note_unsent(&nlri);
             let route = [(&nlri, withdrawn(path_id(path)))];
             UpdateWriter::new(pull.context, out).withdraw(K::FAMILY, route);
             let export = self.export_mut(pull.slot);

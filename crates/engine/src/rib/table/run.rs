@@ -77,9 +77,9 @@ impl<K: Key> Table<K> {
             pull.window.groups[run as usize].asks = Some(form);
             return run;
         }
-        let attributes = match self.decide(peer, index, path) {
+        let attributes = match self.decide(peer, index, (path, form)) {
             Ok(None) => Some(pull.transforms.apply(K::FAMILY, set, form)),
-            Ok(Some(changed)) => Some(transform(pull.rules, &changed, form)),
+            Ok(Some(changed)) => Some(transform(pull.rules, &changed, form.of_policy())),
             Err(_) => None,
         };
         pull.window.add_group(key, attributes, mark)
@@ -92,12 +92,13 @@ impl<K: Key> Table<K> {
         (run, form): (u32, Form),
         (index, path): (u32, u32),
     ) -> Option<u32> {
-        let changed = match self.decide(pull.peers.get(pull.slot)?, index, path).ok()? {
+        let peer = pull.peers.get(pull.slot)?;
+        let changed = match self.decide(peer, index, (path, form)).ok()? {
             None => return Some(run),
             Some(changed) => changed,
         };
         let node = &self.paths[path];
-        let attributes = transform(pull.rules, &changed, form);
+        let attributes = transform(pull.rules, &changed, form.of_policy());
         let key = (node.attributes, node.source, attributes.fingerprint());
         let window = &mut *pull.window;
         if let Some(run) = window.by_change.get(&key)
@@ -111,20 +112,25 @@ impl<K: Key> Table<K> {
         Some(changed)
     }
 
-    /// What the export policy of a peer makes of a path.
+    /// What the export policy of a peer makes of a path. It does not see a MULTI_EXIT_DISC that is
+    /// not to go on: the one that it gives is its own.
     fn decide(
         &self,
         peer: &Peer,
         index: u32,
-        path: u32,
+        (path, form): (u32, Form),
     ) -> Result<Option<Attributes>, NotExported> {
         let node = &self.paths[path];
+        let attributes = self.attrs[node.attributes].attributes();
+        let without_med = (form.drops_med() && attributes.med().is_some())
+            .then(|| attributes.to_builder().med(None).build());
         let route = PolicyRoute {
             nlri: &self.dests[index].key.to_nlri(),
             path: &K::unpack(node.data),
-            attributes: self.attrs[node.attributes].attributes(),
+            attributes: without_med.as_ref().unwrap_or(attributes),
             peer_as: peer.session.peer_as,
             local_as: peer.session.local_as,
+            local_addr: Some(peer.session.local_addr),
             ebgp: peer.is_ebgp(),
         };
         match peer.session.policy.export(&route) {
@@ -141,9 +147,10 @@ impl<K: Key> Table<K> {
         index: u32,
         (path, form): (u32, Form),
     ) -> Result<Attributes, NotExported> {
-        let changed = self.decide(peer, index, path)?;
-        let attributes = changed.as_ref();
-        let attributes = attributes.unwrap_or(self.attrs[self.paths[path].attributes].attributes());
-        Ok(transform(rules, attributes, form))
+        let attributes = self.attrs[self.paths[path].attributes].attributes();
+        Ok(match self.decide(peer, index, (path, form))? {
+            None => transform(rules, attributes, form),
+            Some(changed) => transform(rules, &changed, form.of_policy()),
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Writing for an update group.
 
-use chanter_bgp::{PathData, UpdateWriter};
+use chanter_bgp::{Nlri, PathData, UpdateWriter};
 
 use super::Table;
 use super::group::{Audience, CHUNK_LEN, Draft, Member, UpdateGroup};
@@ -11,6 +11,9 @@ use crate::rib::chunked::NONE;
 use crate::rib::key::Key;
 use crate::rib::outflow::Outflow;
 use crate::rib::peers::Source;
+
+/// So many octets at least are set aside for a chunk: those of one message with usual attributes.
+const DRAFT_LEN_MIN: usize = 192;
 
 impl<K: Key> Table<K> {
     /// [`Table::pull`] for a member of an update group.
@@ -71,7 +74,8 @@ impl<K: Key> Table<K> {
     /// Writes the next chunk of about `len` octets.
     pub(super) fn write_chunk(&mut self, pull: &mut Pull<'_>, group: &mut UpdateGroup, len: usize) {
         let len = len.min(CHUNK_LEN);
-        let mut draft = Draft::default();
+        let unread = (self.journal.end() - group.cursor) as usize;
+        let mut draft = group.draft(len.min(unread * K::NLRI_LEN + DRAFT_LEN_MIN));
         while group.cursor < self.journal.end() && draft.out.len() < len {
             pull.window.clear();
             while !pull.window.is_full()
@@ -82,7 +86,9 @@ impl<K: Key> Table<K> {
             }
             self.write_shared(pull, group, &mut draft);
         }
-        if !draft.is_empty() {
+        if draft.is_empty() {
+            group.keep_room(draft.changes, draft.gone);
+        } else {
             group.push(draft);
         }
         self.drop_taken(group);
@@ -155,12 +161,12 @@ impl<K: Key> Table<K> {
         window.lost.sort_by_key(|(slot, _)| *slot);
         window.taken.sort_by_key(|(mark, _)| *mark);
         for lost in window.lost.chunk_by(|a, b| a.0 == b.0) {
-            self.write_withdrawn(pull.context, lost, &mut draft.out);
+            self.write_withdrawn(pull.context, lost, &mut window.routes, &mut draft.out);
             draft.end_segment(Audience::Only(lost[0].0));
         }
         for taken in window.taken.chunk_by(|a, b| a.0 == b.0) {
             if group.has_audience(taken[0].0) {
-                self.write_withdrawn(pull.context, taken, &mut draft.out);
+                self.write_withdrawn(pull.context, taken, &mut window.routes, &mut draft.out);
                 draft.end_segment(Audience::Mark(taken[0].0));
             }
         }
@@ -170,13 +176,13 @@ impl<K: Key> Table<K> {
         &self,
         context: &chanter_bgp::CodecContext,
         withdrawn: &[(u32, u32)],
+        room: &mut Vec<(Nlri, PathData)>,
         out: &mut Vec<u8>,
     ) {
-        let nlri: Vec<_> = withdrawn
-            .iter()
-            .map(|(_, index)| self.dests[*index].key.to_nlri())
-            .collect();
-        let routes = nlri.iter().map(|nlri| (nlri, PathData::default()));
+        room.clear();
+        let keys = withdrawn.iter().map(|(_, index)| &self.dests[*index].key);
+        room.extend(keys.map(|key| (key.to_nlri(), PathData::default())));
+        let routes = room.iter().map(|(nlri, data)| (nlri, *data));
         UpdateWriter::new(context, out).withdraw(K::FAMILY, routes);
     }
 
@@ -189,6 +195,7 @@ impl<K: Key> Table<K> {
         entry: Entry,
     ) {
         let Entry { index, old, .. } = entry;
+        pull.window.note_unsent(&self.dests[index].key.to_nlri());
         pull.window.lost.retain(|(_, lost)| *lost != index);
         group.sent.set(index, UNSENT);
         if old == UNSENT {
@@ -203,9 +210,10 @@ impl<K: Key> Table<K> {
     /// Drops the chunks that all have taken, and what they held.
     pub(super) fn drop_taken(&mut self, group: &mut UpdateGroup) {
         while let Some(chunk) = group.pop_taken() {
-            for index in chunk.gone {
-                self.release_destination(index);
+            for index in &chunk.gone {
+                self.release_destination(*index);
             }
+            group.keep_room(chunk.changes, chunk.gone);
         }
         if group.is_ring_empty() {
             group.sent.reset_if_unused();
