@@ -180,7 +180,10 @@ impl Entry {
     fn changed(&mut self, transition: Transition, now: Instant) {
         self.since = now;
         let (addr, to) = (self.key.addr, transition.to);
-        if transition.from == BfdState::Up {
+        if to == BfdState::AdminDown {
+            // Our own doing; whoever did it says why.
+            info!("BFD with {addr}: no longer watched");
+        } else if transition.from == BfdState::Up {
             self.downs += 1;
             let remote = self.session.remote().diagnostic;
             warn!(

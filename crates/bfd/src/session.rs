@@ -25,6 +25,11 @@ use crate::random::Random;
 /// While a session is not Up it does not send more often (RFC 5880 section 6.8.3).
 const SLOW_INTERVAL: u32 = 1_000_000;
 
+/// Between a packet and one that is sent ahead of the timer, because what is to be said has changed
+/// (section 6.8.7). On a path that reorders packets, a late one may look like a change at the peer:
+/// without a pause both ends would answer each other's answers, ever faster.
+const CHANGE_GAP: Duration = Duration::from_millis(20);
+
 /// How fast a session is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timers {
@@ -116,7 +121,9 @@ pub struct Session {
     poll: Poll,
     final_due: bool,
     /// Send without waiting for the timer: what is to be said has changed.
-    send_now: bool,
+    changed: bool,
+    /// The timer has run out.
+    due: bool,
     transmit_at: Instant,
     /// The last periodic packet, and the part of the interval that jitter leaves.
     sent_at: Option<Instant>,
@@ -139,7 +146,8 @@ impl Session {
             rx_in_use: timers.min_rx,
             poll: Poll::Off,
             final_due: false,
-            send_now: false,
+            changed: false,
+            due: false,
             transmit_at: now,
             sent_at: None,
             heard_at: None,
@@ -198,7 +206,10 @@ impl Session {
 
     /// When [`Session::handle_deadline`] wants to be called.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let transmit = self.is_periodic().then_some(self.transmit_at);
+        let transmit = self.is_periodic().then(|| match self.changed {
+            true => self.transmit_at.min(self.change_at()),
+            false => self.transmit_at,
+        });
         transmit.into_iter().chain(self.detect_at()).min()
     }
 
@@ -265,21 +276,21 @@ impl Session {
             }
             self.reschedule(interval_before, now);
         }
-        if self.is_periodic() && self.transmit_at <= now {
-            self.send_now = true;
-        }
+        self.due |= self.is_periodic() && self.transmit_at <= now;
     }
 
     /// The next packet to send at once.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Packet> {
         if std::mem::take(&mut self.final_due) {
             // It says all that a periodic packet would, unless that is to be a question.
-            self.send_now &= self.poll != Poll::Off;
+            self.changed &= self.poll != Poll::Off;
             return Some(self.packet(false, true));
         }
-        if !std::mem::take(&mut self.send_now) || !self.is_periodic() {
+        let may_send = self.due || (self.changed && self.change_at() <= now);
+        if !may_send || !self.is_periodic() {
             return None;
         }
+        (self.due, self.changed) = (false, false);
         self.sent_at = Some(now);
         self.transmit_at = now + self.jittered_interval();
         Some(self.packet(self.poll != Poll::Off, false))
@@ -340,7 +351,7 @@ impl Session {
             diagnostic: self.diagnostic,
         });
         self.state = state;
-        self.send_now = true;
+        self.changed = true;
         self.advertise_tx();
         if state != BfdState::Up {
             self.tx_in_use = self.desired_min_tx;
@@ -373,7 +384,7 @@ impl Session {
             Poll::Off => Poll::Running,
             Poll::Running | Poll::RunningAndAgain => Poll::RunningAndAgain,
         };
-        self.send_now = true;
+        self.changed = true;
     }
 
     fn poll_answered(&mut self) {
@@ -386,7 +397,7 @@ impl Session {
             }
             Poll::RunningAndAgain => {
                 self.poll = Poll::Running;
-                self.send_now = true;
+                self.changed = true;
             }
         }
     }
@@ -398,6 +409,11 @@ impl Session {
             && self.remote.state == BfdState::Up
             && self.poll == Poll::Off;
         self.remote.min_rx != 0 && !demanded
+    }
+
+    /// When a change may be said.
+    fn change_at(&self) -> Instant {
+        self.sent_at.map_or(Instant::ZERO, |at| at + CHANGE_GAP)
     }
 
     fn detect_at(&self) -> Option<Instant> {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use chanter_bgp::{Attributes, AttributesBuilder, Origin};
+use chanter_bgp::{Attributes, AttributesBuilder, Family, Origin};
 use chanter_types::Asn;
 
 use crate::community::{Communities, CommunitySet};
@@ -23,6 +23,9 @@ pub enum Action {
     Origin(Origin),
     /// Sets the next hop.
     NextHop(IpAddr),
+    /// Sets the next hop to our address on the session. Of IP routes only: the label of a VPN route
+    /// belongs to the next hop that it came with.
+    NextHopSelf,
     /// Puts an AS in front of AS_PATH, so many times.
     Prepend {
         /// The AS.
@@ -90,6 +93,7 @@ impl Action {
             Action::RemoveMed => builder.med(None),
             Action::Origin(origin) => builder.origin(*origin),
             Action::NextHop(next_hop) => builder.next_hop(*next_hop),
+            Action::NextHopSelf => builder.next_hop(own_next_hop(route)?),
             Action::Prepend { asn, times } => {
                 let asn = match asn {
                     PrependAs::Local => route.local_as,
@@ -144,6 +148,16 @@ fn with<T: PartialEq + Copy>(list: impl Iterator<Item = T>, more: &[T]) -> Vec<T
         }
     }
     list
+}
+
+/// Our address as a next hop, where that means something.
+fn own_next_hop(route: &PolicyRoute<'_>) -> Option<IpAddr> {
+    match (route.nlri.family(), route.local_addr?) {
+        // RFC 4798 section 2.
+        (Family::IPV6_UNICAST, IpAddr::V4(addr)) => Some(addr.to_ipv6_mapped().into()),
+        (Family::IPV4_UNICAST | Family::IPV6_UNICAST, addr) => Some(addr),
+        _ => None,
+    }
 }
 
 /// Whether an AS number is for private use (RFC 6996 section 5).

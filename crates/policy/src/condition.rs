@@ -112,7 +112,7 @@ fn origin_as(attributes: &Attributes, local_as: Asn) -> Asn {
 /// The label fields of a route of a family that has them.
 fn labels(route: &PolicyRoute<'_>) -> impl Iterator<Item = u32> {
     let labelled = matches!(route.nlri, Nlri::Evpn(_) | Nlri::Vpn4(_) | Nlri::Vpn6(_));
-    let fields = [Some(route.path.label), route.path.label2];
+    let fields = [Some(route.path.label), route.path.label2()];
     fields.into_iter().flatten().filter(move |_| labelled)
 }
 

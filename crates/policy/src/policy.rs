@@ -1,6 +1,7 @@
 //! Rules in order, and what they say about a route.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chanter_bgp::{Attributes, Nlri, PathData};
@@ -25,6 +26,8 @@ pub struct PolicyRoute<'a> {
     pub peer_as: Asn,
     /// Our AS.
     pub local_as: Asn,
+    /// Our address on the session with that peer; `None`: there is no session.
+    pub local_addr: Option<IpAddr>,
     /// Whether that peer is in another AS.
     pub ebgp: bool,
 }

@@ -72,6 +72,7 @@ impl Display for Action {
             Action::RemoveMed => f.write_str("med none"),
             Action::Origin(origin) => write!(f, "origin {origin}"),
             Action::NextHop(next_hop) => write!(f, "next-hop {next_hop}"),
+            Action::NextHopSelf => f.write_str("next-hop self"),
             Action::Prepend { asn, times } => {
                 match asn {
                     PrependAs::Local => f.write_str("prepend our AS")?,

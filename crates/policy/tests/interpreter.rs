@@ -282,6 +282,7 @@ proptest! {
             attributes: &before,
             peer_as: Asn(PEER_AS),
             local_as: Asn(LOCAL_AS),
+            local_addr: None,
             ebgp: true,
         };
         let decision = policy.decide(&asked);

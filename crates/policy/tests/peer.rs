@@ -33,6 +33,7 @@ fn ask_about<T>(
         attributes,
         peer_as: Asn(2),
         local_as: Asn(1),
+        local_addr: None,
         ebgp,
     })
 }

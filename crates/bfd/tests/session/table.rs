@@ -22,7 +22,7 @@ fn every_state_with_every_packet() {
     for (state, expected) in AFTER_PACKET {
         for (remote, expected) in STATES.into_iter().zip(expected) {
             let mut session = in_state(state, timers(100, 3));
-            let result = session.receive(&from_peer(remote), at(1));
+            let result = session.receive(&from_peer(remote), at(50));
             let discarded = (state == AdminDown).then_some(Discard::AdminDown);
             assert_eq!(result.err(), discarded);
             assert_eq!(session.state(), expected, "{state}, peer {remote}");
@@ -33,7 +33,7 @@ fn every_state_with_every_packet() {
                 assert_eq!(session.diagnostic(), diagnostic, "{state}, peer {remote}");
             }
             // Section 6.8.7: what is to be said has changed, so it is said at once.
-            let packets = sent(&mut session, at(1));
+            let packets = sent(&mut session, at(50));
             assert_eq!(
                 packets.is_empty(),
                 state == expected,
@@ -70,10 +70,10 @@ fn every_state_after_the_detection_time() {
 fn every_state_taken_down_and_brought_up() {
     for state in STATES {
         let mut session = in_state(state, timers(100, 3));
-        session.take_down(at(1));
+        session.take_down(at(50));
         assert_eq!(session.state(), AdminDown);
         if state != AdminDown {
-            let packets = sent(&mut session, at(1));
+            let packets = sent(&mut session, at(50));
             assert_eq!(packets[0].state, AdminDown);
             assert_eq!(packets[0].diagnostic, Diagnostic::ADMINISTRATIVELY_DOWN);
         }
@@ -92,7 +92,7 @@ fn authentication_is_refused_and_changes_nothing() {
             my_discriminator: 99,
             ..from_peer(Down)
         };
-        let result = session.receive(&packet, at(1));
+        let result = session.receive(&packet, at(50));
         assert_eq!(result, Err(Discard::Authenticated(5)));
         assert_eq!((session.state(), *session.remote()), (state, before));
     }

@@ -89,8 +89,8 @@ fn a_poll_is_answered_at_once_whatever_the_timer_says() {
         poll: true,
         ..from_peer(Up)
     };
-    session.receive(&poll, at(1)).unwrap();
-    let packets = sent(&mut session, at(1));
+    session.receive(&poll, at(50)).unwrap();
+    let packets = sent(&mut session, at(50));
     assert_eq!(packets.len(), 1);
     assert!(packets[0].is_final && !packets[0].poll);
 }
@@ -124,14 +124,14 @@ fn a_slower_transmission_waits_for_the_final_bit() {
         min_tx: 400_000,
         ..timers(100, 3)
     };
-    session.set_timers(slower, at(1));
-    let asked = sent(&mut session, at(1));
+    session.set_timers(slower, at(50));
+    let asked = sent(&mut session, at(50));
     assert!(asked[0].poll && asked[0].desired_min_tx == 400_000);
     assert_eq!(session.transmit_interval(), Some(millis(100)));
     settle_answer(&mut session);
     assert_eq!(session.transmit_interval(), Some(millis(400)));
 
-    session.set_timers(timers(150, 3), at(3));
+    session.set_timers(timers(150, 3), at(90));
     assert_eq!(session.transmit_interval(), Some(millis(150)));
 }
 
@@ -144,14 +144,14 @@ fn a_faster_reception_waits_for_the_final_bit() {
         min_rx: 200_000,
         ..timers(500, 3)
     };
-    session.set_timers(faster, at(1));
-    let asked = sent(&mut session, at(1));
+    session.set_timers(faster, at(50));
+    let asked = sent(&mut session, at(50));
     assert!(asked[0].poll && asked[0].required_min_rx == 200_000);
     assert_eq!(session.detection_time(), Some(millis(1500)));
     settle_answer(&mut session);
     assert_eq!(session.detection_time(), Some(millis(600)));
 
-    session.set_timers(timers(700, 3), at(3));
+    session.set_timers(timers(700, 3), at(90));
     assert_eq!(session.detection_time(), Some(millis(2100)));
 }
 
@@ -164,12 +164,12 @@ fn a_change_during_a_poll_polls_again() {
             min_tx,
             ..timers(100, 3)
         };
-        session.set_timers(slower, at(1));
+        session.set_timers(slower, at(50));
     }
-    assert!(sent(&mut session, at(1))[0].poll);
+    assert!(sent(&mut session, at(50))[0].poll);
     settle_answer(&mut session);
     assert_eq!(session.transmit_interval(), Some(millis(100)));
-    assert!(sent(&mut session, at(2))[0].poll);
+    assert!(sent(&mut session, at(75))[0].poll);
     settle_answer(&mut session);
     assert_eq!(session.transmit_interval(), Some(millis(600)));
     assert_eq!(session.state(), Up);
@@ -180,7 +180,7 @@ fn settle_answer(session: &mut Session) {
         is_final: true,
         ..from_peer(Up)
     };
-    session.receive(&answer, at(2)).unwrap();
+    session.receive(&answer, at(75)).unwrap();
 }
 
 /// Section 6.8.7: a peer that cannot receive is sent nothing, but still answered.
@@ -192,13 +192,13 @@ fn required_min_rx_zero_silences_us() {
         poll: true,
         ..from_peer(Up)
     };
-    session.receive(&deaf, at(1)).unwrap();
+    session.receive(&deaf, at(50)).unwrap();
     assert_eq!(session.transmit_interval(), None);
-    assert!(sent(&mut session, at(1))[0].is_final);
+    assert!(sent(&mut session, at(50))[0].is_final);
     session.handle_deadline(at(250));
     assert!(sent(&mut session, at(250)).is_empty());
     // The peer is still watched, and one that comes back after a silence is spoken to again.
-    session.handle_deadline(at(301));
+    session.handle_deadline(at(350));
     assert_eq!(session.state(), Down);
     assert!(session.transmit_interval().is_some());
 }
@@ -211,18 +211,18 @@ fn demand_mode_of_the_peer_is_honoured() {
         demand: true,
         ..from_peer(Up)
     };
-    session.receive(&demand, at(1)).unwrap();
+    session.receive(&demand, at(50)).unwrap();
     assert_eq!(session.transmit_interval(), None);
-    session.set_timers(timers(200, 3), at(2));
+    session.set_timers(timers(200, 3), at(75));
     assert!(
-        sent(&mut session, at(2))[0].poll,
+        sent(&mut session, at(75))[0].poll,
         "a poll sequence is sent all the same"
     );
     let not_up = Packet {
         demand: true,
         ..from_peer(Init)
     };
-    session.receive(&not_up, at(3)).unwrap();
+    session.receive(&not_up, at(90)).unwrap();
     assert!(session.transmit_interval().is_some());
 }
 
@@ -233,6 +233,28 @@ fn echo_is_never_offered() {
         poll: true,
         ..from_peer(Up)
     };
-    session.receive(&poll, at(1)).unwrap();
-    assert_eq!(sent(&mut session, at(1))[0].required_min_echo_rx, 0);
+    session.receive(&poll, at(50)).unwrap();
+    assert_eq!(sent(&mut session, at(50))[0].required_min_echo_rx, 0);
+}
+
+/// What has changed is said at once, but not again within 20 ms: late packets that look like changes
+/// of the peer make no storm.
+#[test]
+fn changes_are_not_said_faster_than_they_can_be_answered() {
+    let mut session = in_state(Up, timers(100, 3));
+    let mut times = Vec::new();
+    for now in 30..1030 {
+        let state = if now % 2 == 0 { Down } else { Init };
+        session.receive(&from_peer(state), at(now)).unwrap();
+        if session.next_deadline().is_some_and(|due| due <= at(now)) {
+            session.handle_deadline(at(now));
+        }
+        times.extend(sent(&mut session, at(now)).iter().map(|_| now));
+    }
+    assert_eq!(times[0], 30);
+    assert!(
+        times.windows(2).all(|pair| pair[1] - pair[0] >= 20),
+        "{times:?}"
+    );
+    assert!(times.len() >= 40, "{times:?}");
 }
