@@ -34,6 +34,8 @@ pub struct SpeakerConfig {
     pub range_open_time: Duration,
     /// At most so many peers from ranges may be there of which no OPEN has been accepted.
     pub unidentified_max: usize,
+    /// How often the kernel is asked for segments that it dropped for want of the right key.
+    pub key_check_time: Duration,
     /// Where what goes over sessions is copied to, for BMP and MRT.
     pub tap: Option<MessageTap>,
     /// What watches paths to peers that have [`PeerOptions::bfd`].
@@ -54,7 +56,8 @@ impl SpeakerConfig {
             times: SessionTimes::default(),
             range_open_time: Duration::from_secs(60),
             // A fabric that comes up at once, without a port scan being able to use up the sockets.
-            unidentified_max: 1024,
+            unidentified_max: 4096,
+            key_check_time: Duration::from_secs(60),
             tap: None,
             bfd: None,
         }

@@ -39,4 +39,4 @@ pub use options::{BfdOptions, PeerOptions, RemoteAs, Ttl};
 pub use routes::{Orders, Routes};
 pub use speaker::{PeerError, Speaker, SpeakerError, SpeakerHandle};
 pub use status::{LastDown, MessageCounts, NegotiatedStatus, PeerStatus};
-pub use tap::{MessageTap, TapDirection, TapEvent, TapPeer, TapWants, TapWhat};
+pub use tap::{MessageTap, TapDirection, TapEvent, TapPeer, TapSession, TapWants, TapWhat};

@@ -23,6 +23,8 @@ pub(crate) async fn run<R: Routes>(listener: Arc<TcpListener>, registry: Arc<Reg
     let clock = registry.clock();
     let mut lines = RateLimit::new(REFUSED_LINES_MAX, REFUSED_WINDOW);
     loop {
+        // Those that were accepted have a chance to speak before there are more of them.
+        tokio::task::yield_now().await;
         match listener.accept().await {
             Ok((stream, remote)) => {
                 let result = registry.accept(stream, remote);

@@ -16,6 +16,9 @@ use crate::socket::{self, Side};
 /// Keys for the peers of each prefix; those of the longest prefix count.
 pub(crate) type Keys = BTreeMap<Prefix, Auth>;
 
+/// For which prefixes keys could not be set, and why.
+type Refusals = BTreeMap<Prefix, String>;
+
 /// The listening sockets, by the address that was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
@@ -26,8 +29,8 @@ pub(crate) struct Listeners {
 struct Listener {
     socket: Arc<TcpListener>,
     keys: Keys,
-    /// Where keys could not be set.
-    refused: BTreeSet<Prefix>,
+    /// Where keys could not be set, and why.
+    refused: Refusals,
     task: AbortHandle,
 }
 
@@ -101,10 +104,15 @@ impl Listeners {
     /// Whether keys for connections from `addr` could not be set: what comes from there may be
     /// anybody.
     pub(crate) fn is_unprotected(&self, addr: IpAddr) -> bool {
-        self.open
-            .values()
-            .flat_map(|listener| &listener.refused)
-            .any(|prefix| prefix.contains(addr))
+        self.refusal(addr).is_some()
+    }
+
+    /// Why keys for connections from `addr` could not be set.
+    pub(crate) fn refusal(&self, addr: IpAddr) -> Option<&str> {
+        let all = self.open.values().flat_map(|listener| &listener.refused);
+        all.filter(|(prefix, _)| prefix.contains(addr))
+            .map(|(_, error)| error.as_str())
+            .next()
     }
 
     /// Stops listening.
@@ -120,7 +128,7 @@ fn listen(
     run: impl Fn(Arc<TcpListener>) -> AbortHandle,
 ) -> io::Result<Listener> {
     let socket = socket::bind(addr)?;
-    let (mut set, mut refused) = (Keys::new(), BTreeSet::new());
+    let (mut set, mut refused) = (Keys::new(), Refusals::new());
     let of_version = |prefix: &Prefix| prefix.addr().is_ipv4() == addr.is_ipv4();
     let result = apply(&mut set, &mut refused, keys, of_version, &socket);
     tell(addr, result);
@@ -136,7 +144,7 @@ fn listen(
 /// Goes from the keys `set` to the `wanted` ones.
 fn apply(
     set: &mut Keys,
-    refused: &mut BTreeSet<Prefix>,
+    refused: &mut Refusals,
     wanted: &Keys,
     of_version: impl Fn(&Prefix) -> bool,
     socket: &impl std::os::fd::AsFd,
@@ -160,13 +168,13 @@ fn apply(
                 }
             }
             Err(error) => {
-                refused.insert(prefix);
+                refused.insert(prefix, error.to_string());
                 errors.push((prefix, error));
             }
         }
     }
     // Where no key is wanted, none is missed.
-    refused.retain(|prefix| wanted.contains_key(prefix));
+    refused.retain(|prefix, _| wanted.contains_key(prefix));
     errors
 }
 

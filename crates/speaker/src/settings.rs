@@ -4,6 +4,7 @@ use chanter_bgp::Family;
 use chanter_bgp::session::{
     LocalAs, Offers, RestartConfig, SessionChange, SessionConfig, SessionTimes,
 };
+use chanter_policy::PeerPolicy;
 use chanter_types::{Asn, Instant};
 
 use crate::{ListenRange, PeerAddr, PeerConfig, PeerOptions, RemoteAs, SpeakerConfig, Ttl};
@@ -70,6 +71,32 @@ impl PeerSettings {
         ];
         let changed = table.into_iter().filter(|(changed, _)| *changed);
         changed.map(|(_, what)| what).collect()
+    }
+
+    /// What is different in the `new` settings and does not concern a session that is up, in an
+    /// operator's words.
+    pub(crate) fn changed_options(&self, new: &PeerSettings) -> Vec<&'static str> {
+        let (was, is) = (&self.options, &new.options);
+        let table = [
+            (was.description != is.description, "description"),
+            (was.shutdown != is.shutdown, "shutdown"),
+            (self.session.passive != new.session.passive, "who connects"),
+            (was.hold_time != is.hold_time, "hold time"),
+            (
+                was.graceful_restart != is.graceful_restart,
+                "graceful restart",
+            ),
+            (
+                was.long_lived != is.long_lived,
+                "long-lived graceful restart",
+            ),
+            (was.bfd != is.bfd, "BFD"),
+            (was.auth != is.auth, "keys"),
+        ];
+        let changed = table.into_iter().filter(|(changed, _)| *changed);
+        let mut changed: Vec<&str> = changed.map(|(_, what)| what).collect();
+        changed.extend(changed_policy(&was.policy, &is.policy));
+        changed
     }
 
     /// Why a session with these settings has to be reset for the `new` ones; `None`: it need not
@@ -167,6 +194,35 @@ impl SpeakerConfig {
             ..Offers::default()
         }
     }
+}
+
+fn changed_policy(was: &PeerPolicy, is: &PeerPolicy) -> impl Iterator<Item = &'static str> {
+    let table = [
+        (was.import != is.import, "import policy"),
+        (was.export != is.export, "export policy"),
+        (was.require_policy != is.require_policy, "require_policy"),
+        (was.allow_as_in != is.allow_as_in, "allow_as_in"),
+        (was.next_hop_self != is.next_hop_self, "next_hop_self"),
+        (
+            was.next_hop_unchanged != is.next_hop_unchanged,
+            "next_hop_unchanged",
+        ),
+        (
+            was.remove_private_as != is.remove_private_as,
+            "remove_private_as",
+        ),
+        (
+            was.graceful_shutdown != is.graceful_shutdown,
+            "graceful_shutdown",
+        ),
+        (
+            was.accept_graceful_shutdown != is.accept_graceful_shutdown,
+            "accept_graceful_shutdown",
+        ),
+        (was.max_prefixes != is.max_prefixes, "limits of prefixes"),
+    ];
+    let changed = table.into_iter().filter(|(changed, _)| *changed);
+    changed.map(|(_, what)| what)
 }
 
 /// Whether its routes have IPv4 next hops unless RFC 8950 is in use: unicast and VPN.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chanter_bgp::Family;
 use chanter_bgp::session::StopMode;
 use chanter_engine::PeerId;
+use chanter_types::Prefix;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -17,9 +18,9 @@ use tokio::time::timeout;
 use crate::config::SpeakerConfig;
 use crate::listeners::ListenError;
 use crate::peer::{Command, NotDone};
-use crate::registry::{Entry, Registry};
+use crate::registry::{Entry, Registry, keys};
 use crate::status::PeerStatus;
-use crate::{PeerAddr, Routes};
+use crate::{Auth, PeerAddr, Routes};
 
 /// How long a stop may take: last words to peers, and their answers.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -39,6 +40,17 @@ pub enum SpeakerError {
     /// Two peers with one address: a connection from there could be of either.
     #[error("peer {0} is configured twice")]
     DuplicatePeer(PeerAddr),
+    /// The kernel drops what comes without a key from where a range wants one.
+    #[error(
+        "{who} has no password and is in listen range {range}, which has one: the kernel would drop \
+         its connections; give both the same password"
+    )]
+    NoPassword {
+        /// The peer, or the smaller range.
+        who: String,
+        /// The range with a password.
+        range: Prefix,
+    },
 }
 
 impl From<ListenError> for SpeakerError {
@@ -70,7 +82,8 @@ impl Speaker {
     /// error, it is tried again for ever.
     ///
     /// # Errors
-    /// If an address cannot be listened on, or a peer is there twice.
+    /// If an address cannot be listened on, a peer is there twice, or passwords contradict each
+    /// other.
     pub async fn start<R: Routes>(
         config: SpeakerConfig,
         routes: R,
@@ -81,7 +94,8 @@ impl Speaker {
             registry.take_all();
             return Err(error.into());
         }
-        let mut tasks = Vec::new();
+        let watch = tokio::spawn(keys::watch(Arc::clone(&registry)));
+        let mut tasks = vec![watch.abort_handle()];
         if let Some(mut orders) = routes.orders() {
             let registry = Arc::clone(&registry);
             let task = tokio::spawn(async move {
@@ -97,10 +111,32 @@ impl Speaker {
 
 fn check(config: &SpeakerConfig) -> Result<(), SpeakerError> {
     let mut seen = BTreeSet::new();
-    match config.peers.iter().find(|peer| !seen.insert(&peer.addr)) {
-        Some(peer) => Err(SpeakerError::DuplicatePeer(peer.addr.clone())),
-        None => Ok(()),
+    if let Some(peer) = config.peers.iter().find(|peer| !seen.insert(&peer.addr)) {
+        return Err(SpeakerError::DuplicatePeer(peer.addr.clone()));
     }
+    let peers = config.peers.iter().filter_map(|peer| {
+        let prefix = Prefix::host(peer.addr.ip()?);
+        Some((format!("peer {}", peer.addr), prefix, &peer.options.auth))
+    });
+    let ranges = config.ranges.iter().map(|range| {
+        let who = format!("listen range {}", range.prefix);
+        (who, range.prefix, &range.options.auth)
+    });
+    for (who, prefix, _) in peers
+        .chain(ranges)
+        .filter(|(.., auth)| **auth == Auth::None)
+    {
+        let wider = config.ranges.iter().find(|range| {
+            range.options.auth != Auth::None
+                && range.prefix.len() <= prefix.len()
+                && range.prefix.contains(prefix.addr())
+        });
+        if let Some(wider) = wider {
+            let range = wider.prefix;
+            return Err(SpeakerError::NoPassword { who, range });
+        }
+    }
+    Ok(())
 }
 
 /// All that a handle does with the registry, whatever the engine is.
@@ -163,7 +199,7 @@ impl SpeakerHandle {
     /// what changed, in lines for the log.
     ///
     /// # Errors
-    /// If an address cannot be listened on, or a peer is there twice; then all stays as it was.
+    /// As [`Speaker::start`]; then all stays as it was.
     pub async fn reconfigure(&self, config: SpeakerConfig) -> Result<Vec<String>, SpeakerError> {
         check(&config)?;
         Ok(Arc::clone(&self.registry).reconfigure(config)?)

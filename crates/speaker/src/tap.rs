@@ -5,10 +5,15 @@
 //! session never waits for it: what does not fit into the channel is dropped and counted
 //! ([`MessageTap::dropped`]). Of each peer the events are in order; [`TapEvent::lost_before`] says
 //! where some are missing, so that a recorder can mark the gap.
+//!
+//! What is copied can change at any time ([`MessageTap::set_wants`]), so that a tap can be there always:
+//! while nobody wants messages it costs nothing. Who comes late asks for the sessions that there are
+//! ([`MessageTap::session`]).
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -24,18 +29,25 @@ use crate::PeerAddr;
 pub struct MessageTap {
     sender: mpsc::Sender<TapEvent>,
     dropped: Arc<AtomicU64>,
-    wants: TapWants,
+    wants: Arc<SharedWants>,
+    sessions: Arc<Mutex<BTreeMap<PeerId, TapSession>>>,
+}
+
+#[derive(Debug)]
+struct SharedWants {
+    received: AtomicBool,
+    sent: AtomicBool,
 }
 
 /// Two taps are equal if they lead to the same receiver.
 impl PartialEq for MessageTap {
     fn eq(&self, other: &Self) -> bool {
-        self.sender.same_channel(&other.sender) && self.wants == other.wants
+        self.sender.same_channel(&other.sender)
     }
 }
 
 /// Which messages are copied; state changes, OPENs and ends of sessions always are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TapWants {
     /// Those that peers send.
     pub received: bool,
@@ -51,7 +63,11 @@ impl MessageTap {
         let tap = MessageTap {
             sender,
             dropped: Arc::default(),
-            wants,
+            wants: Arc::new(SharedWants {
+                received: AtomicBool::new(wants.received),
+                sent: AtomicBool::new(wants.sent),
+            }),
+            sessions: Arc::default(),
         };
         (tap, receiver)
     }
@@ -61,8 +77,63 @@ impl MessageTap {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// From now on these messages are copied.
+    pub fn set_wants(&self, wants: TapWants) {
+        self.wants.received.store(wants.received, Ordering::Relaxed);
+        self.wants.sent.store(wants.sent, Ordering::Relaxed);
+    }
+
     pub(crate) fn wants(&self) -> TapWants {
-        self.wants
+        TapWants {
+            received: self.wants.received.load(Ordering::Relaxed),
+            sent: self.wants.sent.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The last session of a peer that is configured: known before the engine hears of it.
+    pub fn session(&self, peer: PeerId) -> Option<TapSession> {
+        self.lock().get(&peer).cloned()
+    }
+
+    /// The last session of every peer that had one and is configured.
+    pub fn sessions(&self) -> Vec<TapSession> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerId, TapSession>> {
+        // Every critical section leaves the map whole.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what late comers ask for. Whoever is told by the engine finds it here.
+    pub(crate) fn note(&self, event: &TapEvent) {
+        let mut sessions = self.lock();
+        match &event.what {
+            TapWhat::Up {
+                sent_open,
+                received_open,
+            } => {
+                let before = sessions.remove(&event.peer.id);
+                let session = TapSession {
+                    peer: Arc::clone(&event.peer),
+                    since: event.at,
+                    opens: (sent_open.clone(), received_open.clone()),
+                    is_up: true,
+                    last_end: before.and_then(|before| before.last_end),
+                };
+                sessions.insert(event.peer.id, session);
+            }
+            TapWhat::Down { reason } => {
+                if let Some(session) = sessions.get_mut(&event.peer.id) {
+                    session.is_up = false;
+                    session.last_end = Some(Arc::new((**reason).clone()));
+                }
+            }
+            TapWhat::Removed => {
+                sessions.remove(&event.peer.id);
+            }
+            TapWhat::Message { .. } | TapWhat::State { .. } => {}
+        }
     }
 
     /// Says whether it was taken.
@@ -73,6 +144,21 @@ impl MessageTap {
         }
         taken
     }
+}
+
+/// The last session of a peer.
+#[derive(Debug, Clone)]
+pub struct TapSession {
+    /// The peer as its connection shows it.
+    pub peer: Arc<TapPeer>,
+    /// When it was Established.
+    pub since: SystemTime,
+    /// Our OPEN and the peer's, with their headers.
+    pub opens: (Bytes, Bytes),
+    /// Whether it still is.
+    pub is_up: bool,
+    /// Why it ended, or the one before it.
+    pub last_end: Option<Arc<DownReason>>,
 }
 
 /// Something that happened on a session.

@@ -171,6 +171,14 @@ impl<R: Routes> PeerTask<R> {
             self.life = Life::Leaving {
                 silently: mode == StopMode::Silent,
             };
+            let restarts = self.settings.options.graceful_restart.is_some();
+            let mode = match mode {
+                // Who shall not keep our routes is told that they are gone.
+                StopMode::Silent if !restarts => StopMode::Cease {
+                    text: "stopped".to_owned(),
+                },
+                mode => mode,
+            };
             self.say(SessionInput::Stop(mode));
         }
     }

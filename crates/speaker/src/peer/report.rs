@@ -209,7 +209,7 @@ impl Report {
         let kept = if down.retain.is_empty() {
             String::new()
         } else {
-            let seconds = down.restart_time.as_secs();
+            let seconds = down.retain_time.as_secs();
             format!("; its routes are kept for up to {seconds} s")
         };
         let next = self.next(down.retry_in, &down.reason);

@@ -1,7 +1,7 @@
 //! Carries out what the session says: connections come and go, it is up and down.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,15 +179,20 @@ impl<R: Routes> PeerTask<R> {
     }
 
     /// A peer that connects anew may have closed its old connection just before: that is no
-    /// collision. Where routes may not be read, as the engine is busy, a look has to do.
+    /// collision. Where routes may not be read, as the engine is busy, or there are many, a look has
+    /// to do: what it said last would be forgotten with the old session anyway.
     fn look_for_the_end(&mut self) {
         for id in self.connection_ids() {
             if self.to_engine.is_empty() {
                 self.receive(id);
-            } else if let Some(connection) = self.connection(id)
-                && let Err(error) = socket::look(&connection.stream)
-            {
+            }
+            let Some(connection) = self.connection(id) else {
+                continue;
+            };
+            if let Err(error) = socket::look(&connection.stream) {
                 self.connection_gone(id, error);
+            } else if socket::is_closed_by_peer(&connection.stream) {
+                self.connection_gone(id, None);
             }
         }
     }
@@ -260,7 +265,7 @@ impl<R: Routes> PeerTask<R> {
 
     fn down(&mut self, down: &Down) {
         self.pulling.cancel();
-        self.retained_until = self.clock.now() + down.restart_time;
+        self.retained_until = self.clock.now() + down.retain_time;
         self.status.down(down);
         self.tap.down(&down.reason, self.clock);
         // A stop that shall not show tells the engine nothing either: what it has programmed stays.
@@ -305,10 +310,7 @@ fn session_info(
         add_path_send: negotiated.add_path_send.iter().collect(),
         add_path_limit: options.add_path_limit,
         extended_next_hop: negotiated.extended_next_hop.iter().collect(),
-        local_link_local: match local.ip() {
-            IpAddr::V6(addr) if addr.is_unicast_link_local() => Some(addr),
-            _ => None,
-        },
+        local_link_local: socket::local_link_local(local.ip(), remote.ip()),
         bgp_role: options.bgp_role.filter(|_| negotiated.ebgp()),
         long_lived: negotiated.peer_long_lived.clone(),
         policy: Arc::clone(&options.policy),

@@ -135,12 +135,16 @@ impl TapPoint {
         let Some(tap) = &self.tap else {
             return;
         };
-        let taken = tap.offer(TapEvent {
+        let event = TapEvent {
             peer: Arc::clone(&self.peer),
             at: clock.time_of_day(clock.now()),
             lost_before: self.lost,
             what,
-        });
+        };
+        if !matches!(event.what, TapWhat::Message { .. }) {
+            tap.note(&event);
+        }
+        let taken = tap.offer(event);
         self.lost = if taken { 0 } else { self.lost + 1 };
     }
 }

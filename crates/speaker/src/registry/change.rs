@@ -126,7 +126,11 @@ impl Entry {
         }
         let name = &settings.name;
         let change = match old.reset_reason(&settings) {
-            None => format!("peer {name} changed"),
+            None => {
+                let what = old.changed_options(&settings).join(", ");
+                let what = if what.is_empty() { "offers" } else { &what };
+                format!("peer {name} changed: {what}")
+            }
             Some(what) => format!("peer {name} changed and reset: {what}"),
         };
         self.settings.send_replace(Arc::new(settings));

@@ -1,6 +1,7 @@
 //! All peers, by name: those that are configured, and those that came from a listen range.
 
 mod change;
+pub(crate) mod keys;
 mod supervise;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chanter_bgp::session::State;
 use chanter_driver::Clock;
 use chanter_engine::{PeerId, PeerOrder};
 use chanter_types::{IfName, Instant, Prefix};
@@ -132,11 +134,19 @@ impl<R: Routes> Registry<R> {
 
     /// What is shown of all peers.
     pub(crate) fn statuses(&self) -> Vec<PeerStatus> {
+        let peers = self.lock();
         let status = |entry: &Entry| {
             let status = entry.status.lock();
-            status.unwrap_or_else(PoisonError::into_inner).clone()
+            let mut status = status.unwrap_or_else(PoisonError::into_inner).clone();
+            if status.auth.is_some()
+                && status.state != State::Established
+                && let Some(error) = peers.listeners.refusal(status.addr)
+            {
+                status.last_error = Some(format!("connections of the peer are refused: {error}"));
+            }
+            status
         };
-        self.lock().by_name.values().map(status).collect()
+        peers.by_name.values().map(status).collect()
     }
 
     /// How to speak to the task of a peer.

@@ -2,6 +2,7 @@
 
 mod auth;
 pub(crate) mod option;
+mod shared_link;
 
 use std::ffi::OsString;
 use std::io;
@@ -16,12 +17,13 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 pub(crate) use self::auth::{Side, set_auth};
-use self::option::{MinHopCount, MinTtl, SaveSyn, SavedSyn};
+use self::option::{Info, MinHopCount, MinTtl, SaveSyn, SavedSyn};
+pub(crate) use self::shared_link::local_link_local;
 use crate::auth::Auth;
 
 /// How many connections may wait to be accepted: all nodes of a fabric at once, when a route
 /// reflector comes back. A SYN that is dropped costs its sender a second.
-const BACKLOG: i32 = 1024;
+const BACKLOG: i32 = 4096;
 
 /// CS6, network control (RFC 4594 section 3.1), in the bits of the traffic class.
 const TRAFFIC_CLASS: u32 = 48 << 2;
@@ -166,6 +168,12 @@ pub(crate) fn look(stream: &TcpStream) -> Result<bool, Option<String>> {
         }
         Err(error) => Err(Some(error.to_string())),
     }
+}
+
+/// Whether the peer has closed the connection, though octets of it may wait to be read.
+pub(crate) fn is_closed_by_peer(stream: &TcpStream) -> bool {
+    const CLOSE_WAIT: u8 = 8;
+    getsockopt(stream, Info).is_ok_and(|info| info.first() == Some(&CLOSE_WAIT))
 }
 
 /// A socket address; the scope matters for link-local addresses only.

@@ -157,6 +157,10 @@ sockopt_impl!(
     /// The headers of the SYN, given out once.
     SavedSyn, GetOnly, libc::IPPROTO_TCP, libc::TCP_SAVED_SYN, Vec<u8>, Headers
 );
+sockopt_impl!(
+    /// What TCP knows of a connection; the first octet is its state.
+    Info, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, Vec<u8>, Headers
+);
 
 /// Room for the headers of a SYN: IPv6 with some extension headers, and TCP with all its options.
 #[derive(Debug)]

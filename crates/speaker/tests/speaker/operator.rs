@@ -79,7 +79,10 @@ async fn only_what_is_concerned_is_reset() {
         .iter()
         .map(|peer| peer.addr.to_string())
         .collect();
-    let expected = names.iter().map(|name| format!("peer {name} changed"));
+    let expected = names
+        .iter()
+        .zip(["description", "hold time", "next_hop_self"])
+        .map(|(name, what)| format!("peer {name} changed: {what}"));
     assert_eq!(changes, expected.collect::<Vec<_>>());
     let told = || {
         engine

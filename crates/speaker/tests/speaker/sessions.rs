@@ -297,6 +297,26 @@ async fn stopped_silently_the_peer_sees_the_end_and_the_engine_nothing() {
 }
 
 #[tokio::test]
+async fn stopped_silently_a_peer_without_graceful_restart_is_told() {
+    let engine = FakeEngine::new();
+    let (speaker, peer, addr) = passive(&engine, |peer| peer.options.graceful_restart = None).await;
+    let mut remote = FakePeer::connect(ip(&peer), addr).await;
+    remote.establish(&open_graceful(false, 60)).await;
+    engine.wait_for(&["up 1"]).await;
+    let (_, heard) = tokio::join!(speaker.stop(StopMode::Silent), async {
+        let heard = remote.hear_news().await;
+        drop(remote);
+        heard
+    });
+    assert!(matches!(heard, Heard::Notification(_)), "{heard:?}");
+    let told = engine.told();
+    assert!(
+        !told.iter().any(|word| word.starts_with("down")),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn stopped_with_cease_both_are_told() {
     let engine = FakeEngine::new();
     let (speaker, peer, addr) = passive(&engine, |_| {}).await;

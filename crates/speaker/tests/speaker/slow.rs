@@ -127,3 +127,28 @@ async fn while_the_engine_is_busy_sessions_live_on_and_peers_wait() {
     eventually("all is taken", &whole, || events() >= whole, events).await;
     drop(write_half);
 }
+
+#[tokio::test]
+async fn a_peer_comes_back_though_what_it_said_before_is_not_taken_yet() {
+    let engine = FakeEngine::new();
+    let (speaker, peers, addr) = speaker(&engine).await;
+    let mut remote = FakePeer::connect(ip(&peers[0]), addr).await;
+    remote.establish(&open([10, 0, 0, 9])).await;
+    engine.wait_for(&["up 1"]).await;
+    engine.stall(true);
+    let status = || {
+        let mut all = speaker.peers().into_iter();
+        all.find(|peer| peer.addr == ip(&peers[0])).unwrap()
+    };
+    remote.send(&updates(10)).await;
+    let waits = || status().received.update > 0;
+    eventually("it waits for the engine", &1, waits, status).await;
+    // This stays in the socket, with the end behind it.
+    remote.send(&updates(10)).await;
+    drop(remote);
+    let mut again = FakePeer::connect(ip(&peers[0]), addr).await;
+    again.establish(&open([10, 0, 0, 9])).await;
+    let is_up = || status().established == 2 && status().state == State::Established;
+    eventually("it is up again", &2, is_up, status).await;
+    assert_eq!(status().flaps, 1);
+}

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use chanter_bgp::session::State;
 use chanter_speaker::{
-    AoAlgorithm, AoKey, Auth, ListenRange, LocalAs, PeerConfig, PeerOptions, Secret, SpeakerConfig,
-    Ttl,
+    AoAlgorithm, AoKey, Auth, ListenRange, LocalAs, PeerConfig, PeerOptions, Secret, Speaker,
+    SpeakerConfig, Ttl,
 };
 use chanter_types::{Asn, Prefix};
 
-use crate::engine::{LOCAL_AS, config};
+use crate::engine::{FakeEngine, LOCAL_AS, config};
 use crate::node::{Node, Running};
 
 fn addr(host: usize) -> IpAddr {
@@ -64,7 +64,7 @@ async fn a_password_is_changed_without_a_reset_and_a_wrong_one_is_told() {
     // Within the hold time TCP repeats what the other side did not take meanwhile.
     for (index, speaker) in speakers.iter().enumerate() {
         let changes = speaker.reconfigure(side(index, with("second"))).await;
-        assert_eq!(changes, [format!("peer {} changed", addr(2 - index))]);
+        assert_eq!(changes, [format!("peer {} changed: keys", addr(2 - index))]);
     }
     let keepalives = |speaker: &Running| speaker.peer().received.keepalive;
     let before = speakers.each_ref().map(keepalives);
@@ -102,6 +102,83 @@ async fn a_password_is_changed_without_a_reset_and_a_wrong_one_is_told() {
                 peer.state == State::Established && peer.auth.is_none()
             })
             .await;
+    }
+}
+
+#[tokio::test]
+async fn whose_password_is_wrong_is_told_where_only_the_peer_connects() {
+    let nodes = Node::pair();
+    let mut waiting = side(0, |options| options.auth = md5("ours"));
+    waiting.key_check_time = Duration::from_millis(300);
+    let waiting = nodes[0].speaker(waiting).await;
+    let connecting = nodes[1]
+        .speaker(side(1, |options| options.auth = md5("theirs")))
+        .await;
+    let error = |part: &'static str| {
+        move |peer: &chanter_speaker::PeerStatus| {
+            let error = peer.last_error.as_deref().unwrap_or_default();
+            error.contains(part)
+        }
+    };
+    let another = "the kernel dropped segments with another password of TCP-MD5";
+    waiting.until("it is told", error(another)).await;
+    connecting.reconfigure(side(1, |_| {})).await;
+    let none = "the kernel dropped segments without TCP-MD5";
+    waiting.until("it is told", error(none)).await;
+    connecting
+        .reconfigure(side(1, |options| options.auth = md5("ours")))
+        .await;
+    waiting.until_up().await;
+}
+
+#[tokio::test]
+async fn who_has_no_password_is_not_in_a_range_with_one() {
+    let mut config = side(0, |_| {});
+    let mut range = ListenRange::new("10.0.0.0/24".parse().unwrap(), Some(LOCAL_AS));
+    range.options.auth = md5("of the range");
+    let narrow = ListenRange::new("10.0.0.64/26".parse().unwrap(), Some(LOCAL_AS));
+    let start = async |config: &SpeakerConfig| {
+        let started = Speaker::start(config.clone(), FakeEngine::new()).await;
+        started.err().map(|error| error.to_string())
+    };
+    config.listen.clear();
+    config.ranges = vec![range];
+    let told = start(&config).await.expect("it is refused");
+    assert!(
+        told.starts_with("peer 10.0.0.2 has no password and is in listen range 10.0.0.0/24"),
+        "{told}"
+    );
+    config.peers[0].options.auth = md5("of the peer");
+    assert_eq!(start(&config).await, None);
+    config.ranges.push(narrow);
+    let told = start(&config).await.expect("it is refused");
+    assert!(
+        told.starts_with("listen range 10.0.0.64/26 has no password"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn on_one_link_the_engine_knows_our_link_local_address() {
+    let nodes = Node::pair();
+    for (node, host) in nodes.iter().zip(1..) {
+        node.ip(&format!("addr add 2001:db8::{host}/64 dev eth0 nodad"));
+        node.ip("addr add 2001:db8:1::1/128 dev lo nodad");
+    }
+    let of = |index: usize| {
+        let mut config = side(index, |_| {});
+        config.listen = vec!["[::]:179".parse().unwrap()];
+        config.peers[0].addr = format!("2001:db8::{}", 2 - index).parse().unwrap();
+        config
+    };
+    let speakers = [nodes[0].speaker(of(0)).await, nodes[1].speaker(of(1)).await];
+    for speaker in &speakers {
+        speaker.until_up().await;
+        let link_local = || speaker.engine.last_session().local_link_local;
+        let told = speaker.engine.told();
+        assert!(!told.is_empty(), "the engine knows of it");
+        let addr = link_local().expect("the link has one");
+        assert!(addr.is_unicast_link_local(), "{addr}");
     }
 }
 
