@@ -12,15 +12,18 @@
 
 pub mod bagpipe;
 pub mod client;
+pub mod control;
 pub mod dto;
 mod lg;
 mod logs;
 mod metrics;
 pub mod native;
+mod policy;
 pub mod rest;
 mod serve;
 mod state;
 
 pub use logs::{LogRecord, LogRing};
+pub use policy::try_policy;
 pub use serve::{ServeError, bind_tcp, bind_unix, serve_tcp, serve_unix};
 pub use state::{ApiState, DataplaneInfo, MessageCounts, NodeInfo, PeerSession, Sessions};

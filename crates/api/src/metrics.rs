@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use chanter_bfd::{BfdState, BfdStatus};
 use chanter_engine::ObjectStatus;
 use chanter_engine::view::{InstanceView, PeerView, Summary};
 use prometheus_client::encoding::text::encode;
@@ -43,8 +44,11 @@ pub(crate) async fn scrape(State(state): State<Arc<ApiState>>) -> Response {
     let mut registry = Registry::with_prefix("chanter");
     node(&mut registry, &state, &summary);
     tables(&mut registry, &summary);
-    sessions(&mut registry, &state.sessions.peers());
-    peer_routes(&mut registry, &peers);
+    let known = state.sessions.peers();
+    sessions(&mut registry, &known);
+    negotiated(&mut registry, &known);
+    peer_routes(&mut registry, &peers, &known);
+    bfd(&mut registry, &state.control.bfd().await);
     vpns(&mut registry, &instances);
     objects(&mut registry, statuses);
     let mut text = String::new();
@@ -87,6 +91,32 @@ struct OfPeerMessages {
 struct OfPeerFamily {
     peer: String,
     family: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPeerFamilyDirection {
+    peer: String,
+    family: String,
+    direction: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPeerReason {
+    peer: String,
+    reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfBfd {
+    peer: String,
+    interface: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfBfdPackets {
+    peer: String,
+    interface: String,
+    kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -243,14 +273,22 @@ fn sessions(registry: &mut Registry, sessions: &[PeerSession]) {
         "peer_flaps",
         "How often the BGP session left Established",
     );
+    let established: Family<OfPeer, Counter> = family(
+        registry,
+        "peer_established",
+        "How often the BGP session became Established",
+    );
     let messages: Family<OfPeerMessages, Counter> = family(
         registry,
         "peer_messages",
         "BGP messages by direction and type",
     );
     for session in sessions {
-        let peer = session.addr.to_string();
+        let peer = session.name.clone();
         let of = OfPeer { peer: peer.clone() };
+        established
+            .get_or_create(&of)
+            .inc_by(session.detail.established);
         up.get_or_create(&of)
             .set(i64::from(session.is_established()));
         flaps.get_or_create(&of).inc_by(session.flaps);
@@ -274,6 +312,81 @@ fn sessions(registry: &mut Registry, sessions: &[PeerSession]) {
     }
 }
 
+/// What was agreed on, and what limits there are.
+fn negotiated(registry: &mut Registry, sessions: &[PeerSession]) {
+    let add_path = gauges(
+        registry,
+        "peer_add_path",
+        "Families with ADD-PATH in force, by direction, always 1",
+    );
+    let limits = gauges(
+        registry,
+        "peer_prefix_limit",
+        "Paths that the peer may send, by family",
+    );
+    for session in sessions {
+        let peer = || session.name.clone();
+        let detail = &session.detail;
+        if let Some(negotiated) = &detail.negotiated {
+            for (direction, families) in [
+                ("received", &negotiated.add_path_receive),
+                ("sent", &negotiated.add_path_send),
+            ] {
+                for family in families {
+                    let of = OfPeerFamilyDirection {
+                        peer: peer(),
+                        family: family.clone(),
+                        direction,
+                    };
+                    add_path.get_or_create(&of).set(1);
+                }
+            }
+        }
+        for limit in &detail.policy.max_prefixes {
+            let of = OfPeerFamily {
+                peer: peer(),
+                family: limit.family.clone(),
+            };
+            limits.get_or_create(&of).set(i64::from(limit.limit));
+        }
+    }
+}
+
+fn bfd(registry: &mut Registry, sessions: &[BfdStatus]) {
+    let up = gauges(registry, "bfd_up", "Whether the BFD session is Up");
+    let downs: Family<OfBfd, Counter> = family(
+        registry,
+        "bfd_downs",
+        "How often the BFD session has left Up",
+    );
+    let packets: Family<OfBfdPackets, Counter> = family(
+        registry,
+        "bfd_packets",
+        "BFD packets: sent, received, discarded",
+    );
+    for session in sessions {
+        let of = OfBfd {
+            peer: session.peer.addr.to_string(),
+            interface: session.peer.interface.clone().unwrap_or_default(),
+        };
+        let is_up = session.state == BfdState::Up;
+        up.get_or_create(&of).set(i64::from(is_up));
+        downs.get_or_create(&of).inc_by(session.downs);
+        for (kind, count) in [
+            ("sent", session.sent),
+            ("received", session.received),
+            ("discarded", session.discarded),
+        ] {
+            let of = OfBfdPackets {
+                peer: of.peer.clone(),
+                interface: of.interface.clone(),
+                kind,
+            };
+            packets.get_or_create(&of).inc_by(count);
+        }
+    }
+}
+
 fn by_type(counts: MessageCounts) -> [(&'static str, u64); 5] {
     [
         ("open", counts.open),
@@ -284,7 +397,7 @@ fn by_type(counts: MessageCounts) -> [(&'static str, u64); 5] {
     ]
 }
 
-fn peer_routes(registry: &mut Registry, peers: &[PeerView]) {
+fn peer_routes(registry: &mut Registry, peers: &[PeerView], sessions: &[PeerSession]) {
     let received = gauges(
         registry,
         "peer_paths_received",
@@ -300,10 +413,24 @@ fn peer_routes(registry: &mut Registry, peers: &[PeerView]) {
         "peer_destinations_advertised",
         "Destinations advertised, by peer and family",
     );
+    let rejected: Family<OfPeerReason, Counter> = family(
+        registry,
+        "peer_paths_rejected",
+        "Paths not taken in this session, by reason or rule of the import policy",
+    );
     for peer in peers {
+        let session = sessions.iter().find(|session| session.peer == peer.peer);
+        let name = session.map_or_else(|| peer.addr.to_string(), |session| session.name.clone());
+        for (reason, count) in &peer.rejected {
+            let of = OfPeerReason {
+                peer: name.clone(),
+                reason: reason.clone(),
+            };
+            rejected.get_or_create(&of).inc_by(*count);
+        }
         for family in &peer.families {
             let of = OfPeerFamily {
-                peer: peer.addr.to_string(),
+                peer: name.clone(),
                 family: family.family.to_string(),
             };
             received.get_or_create(&of).set(count(family.received));

@@ -10,6 +10,8 @@ use chanter_engine::PeerId;
 use chanter_types::Asn;
 
 use crate::LogRing;
+use crate::control::Control;
+use crate::dto::{Direction, PeerDetail};
 use crate::rest::RestSource;
 
 /// What all handlers share.
@@ -20,6 +22,8 @@ pub struct ApiState {
     pub rest: RestSource,
     /// The BGP sessions.
     pub sessions: Arc<dyn Sessions>,
+    /// What operators can change.
+    pub control: Arc<dyn Control>,
     /// The last warnings.
     pub logs: LogRing,
     /// What does not change while the process runs.
@@ -39,6 +43,8 @@ pub struct NodeInfo {
     pub config: serde_json::Value,
     /// The dataplane.
     pub dataplane: DataplaneInfo,
+    /// Our AS.
+    pub local_as: u32,
     /// Whether RT constraint (RFC 4684) is enabled.
     pub rt_constraint: bool,
 }
@@ -80,8 +86,12 @@ where
 pub struct PeerSession {
     /// The peer.
     pub peer: PeerId,
-    /// Its address.
+    /// What it is called in the configuration.
+    pub name: String,
+    /// Its address; unspecified where only its link is known.
     pub addr: IpAddr,
+    /// Its host name, where it tells it.
+    pub hostname: Option<String>,
     /// Our address on the session, once there is a connection.
     pub local_addr: Option<IpAddr>,
     /// The peer's AS; `None`: any, and none connected yet.
@@ -104,14 +114,22 @@ pub struct PeerSession {
     pub received: MessageCounts,
     /// Messages sent.
     pub sent: MessageCounts,
+    /// Why the session is stopped, in an operator's words.
+    pub held: Option<String>,
+    /// Directions in which eBGP exchanges no routes for want of a policy (RFC 8212).
+    pub without_policy: Vec<Direction>,
     /// Why the session was lost last.
     pub last_error: Option<String>,
+    /// Why it has not come up since.
+    pub attempt_error: Option<String>,
     /// Whether it was accepted from a listen range.
     pub dynamic: bool,
     /// How often it left Established.
     pub flaps: u64,
     /// The operator's description.
     pub description: Option<String>,
+    /// What is shown of one peer only.
+    pub detail: PeerDetail,
 }
 
 impl PeerSession {

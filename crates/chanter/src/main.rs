@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use chanter::cli::{self, Cli, Command, EXIT_RUNTIME};
+use chanter::cli::{self, Cli, Command, EXIT_RUNTIME, PolicyArgs, PolicyCommand};
 use chanter::personas::{self, Persona};
 use chanter::{build, check, lab, show, wiring};
 use clap::Parser;
@@ -20,6 +20,11 @@ fn main() -> ExitCode {
         Command::Show(args) => show::run(show::show(args)),
         Command::Why(args) => show::run(show::why(args)),
         Command::Watch(args) => show::run(show::watch(args)),
+        Command::Peer(args) => show::run(show::peer(args)),
+        Command::Policy(PolicyArgs {
+            command: PolicyCommand::Test(args),
+        }) => show::test_policy(args),
+        Command::Reload(args) => show::run(show::reload(args)),
         Command::CheckConfig(args) => check::run(args),
         Command::Drain(args) => show::run(show::drain(args)),
         Command::Lab(args) => lab::main(args),

@@ -3,124 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
-use std::net::TcpListener;
+mod node;
+
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use node::{Node, chanter};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Node {
-    dir: TempDir,
-    agent: Child,
-}
-
-impl Node {
-    fn start(more: &str) -> Node {
-        let dir = tempfile::tempdir().unwrap();
-        // A port that was free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let path = dir.path().display();
-        let config = format!(
-            "state_dir = \"{path}/state\"\nsocket = \"{path}/sock\"\n{more}\n\
-             [bgp]\nas = 64512\nlocal_address = \"127.0.0.1\"\n\
-             [dataplane.evpn]\ndriver = \"dummy\"\n[api]\nport = {port}\n"
-        );
-        std::fs::write(dir.path().join("chanter.toml"), config).unwrap();
-        let agent = agent(&dir);
-        let mut node = Node { dir, agent };
-        node.wait_until_ready();
-        node
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.dir.path().join("sock")
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        chanter()
-            .args(args)
-            .env("CHANTER_SOCKET", self.socket())
-            .output()
-            .unwrap()
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        let output = self.run(&[args, &["--json"]].concat());
-        assert!(output.status.success(), "{args:?}: {output:?}");
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    fn wait_until_ready(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.run(&["show", "summary"]).status.success() {
-            assert!(
-                self.agent.try_wait().unwrap().is_none(),
-                "the agent has ended"
-            );
-            assert!(Instant::now() < deadline, "the agent does not answer");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn kill(&mut self) {
-        self.agent.kill().unwrap();
-        self.agent.wait().unwrap();
-    }
-
-    fn restart(&mut self) {
-        self.agent = agent(&self.dir);
-        self.wait_until_ready();
-    }
-
-    fn terminate(&mut self) -> i32 {
-        let pid = Pid::from_raw(i32::try_from(self.agent.id()).unwrap());
-        kill(pid, Signal::SIGTERM).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.agent.try_wait().unwrap() {
-                return status.code().unwrap();
-            }
-            assert!(Instant::now() < deadline, "the agent does not stop");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.agent.kill();
-        let _ = self.agent.wait();
-    }
-}
-
-fn chanter() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chanter"));
-    command
-        .env_remove("CHANTER_SOCKET")
-        .env_remove("NOTIFY_SOCKET");
-    command
-}
-
-fn agent(dir: &TempDir) -> Child {
-    chanter()
-        .arg("agent")
-        .arg("--config")
-        .arg(dir.path().join("chanter.toml"))
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
 
 const MAC: &str = "02:00:00:00:00:01";
 const ATTACH: [&str; 10] = [
@@ -223,7 +111,7 @@ fn wrong_configuration_and_command_lines_exit_with_2() {
         let words = String::from_utf8(output.stderr).unwrap();
         let expected = format!(
             "{}:3: [BGP] my_as: `x` is not an AS number: expected 1 to 4294967295, or HIGH.LOW \
-             (asdot)\n  3 | my_as = x\n    |         ^\n1 error, nothing was started\n",
+             (asdot)\n  3 | my_as = x\n    |         ^\n1 error, nothing was done\n",
             file.display()
         );
         assert_eq!(words, expected, "{args:?}");
@@ -261,4 +149,44 @@ fn the_packaged_configuration_is_usable() {
         assert_eq!(output.status.code(), Some(0), "{file}: {output:?}");
         assert!(output.stderr.is_empty(), "{file}: {output:?}");
     }
+}
+
+/// Options of the example that exclude others, or need what is not on every node.
+const NOT_WITH_THE_REST: [&str; 7] = [
+    "interface",
+    "listen",
+    "role",
+    "password_file",
+    "tcp_ao",
+    "ebgp_multihop",
+    "role_strict",
+];
+
+#[test]
+fn every_option_of_the_packaged_configuration_is_accepted() {
+    let packaging = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
+    let text = std::fs::read_to_string(packaging.join("chanter.toml")).unwrap();
+    let mut options = 0;
+    let mut all = String::new();
+    for line in text.lines() {
+        let option = line.strip_prefix('#').filter(|option| {
+            let key = option.split_once(" = ").map(|(key, _)| key);
+            let plain = |key: &str| key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let wanted = key.is_some_and(|key| plain(key) && !NOT_WITH_THE_REST.contains(&key));
+            wanted || option.starts_with('[')
+        });
+        options += usize::from(option.is_some());
+        all.push_str(option.unwrap_or(line));
+        all.push('\n');
+    }
+    assert!(options > 80, "only {options} found");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("all.toml");
+    std::fs::write(&file, all).unwrap();
+    let output = chanter()
+        .args(["check-config", "--role", "rr"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
 }

@@ -60,6 +60,66 @@ impl Client {
         self.get("/v1/peers".to_owned()).await
     }
 
+    /// One BGP peer in full.
+    pub async fn peer(&self, name: &str) -> Answer<dto::PeerInFull> {
+        self.get(peer_path(name, "")).await
+    }
+
+    /// Ends the session with a peer until it is enabled.
+    pub async fn shutdown_peer(&self, name: &str, message: &dto::PeerMessage) -> Answer<()> {
+        self.request(Method::POST, peer_path(name, "/shutdown"))
+            .body(message)?
+            .nothing()
+            .await
+    }
+
+    /// Takes a shutdown back.
+    pub async fn enable_peer(&self, name: &str) -> Answer<()> {
+        self.request(Method::POST, peer_path(name, "/enable"))
+            .nothing()
+            .await
+    }
+
+    /// Starts anew with a peer.
+    pub async fn clear_peer(&self, name: &str, clear: &dto::PeerClear) -> Answer<()> {
+        self.request(Method::POST, peer_path(name, "/clear"))
+            .body(clear)?
+            .nothing()
+            .await
+    }
+
+    /// Reads the configuration again.
+    pub async fn reload(&self) -> Answer<dto::ReloadReport> {
+        self.request(Method::POST, "/v1/reload".to_owned())
+            .json()
+            .await
+    }
+
+    /// BFD sessions.
+    pub async fn bfd(&self) -> Answer<Vec<dto::BfdSession>> {
+        self.get("/v1/bfd".to_owned()).await
+    }
+
+    /// Policies.
+    pub async fn policies(&self) -> Answer<Vec<dto::Policy>> {
+        self.get("/v1/policies".to_owned()).await
+    }
+
+    /// A policy.
+    pub async fn policy(&self, name: &str) -> Answer<dto::Policy> {
+        self.get(format!("/v1/policies/{}", segment(name))).await
+    }
+
+    /// What a policy would make of a route.
+    pub async fn test_policy(
+        &self,
+        name: &str,
+        trial: &dto::PolicyTrial,
+    ) -> Answer<dto::PolicyOutcome> {
+        let path = format!("/v1/policies/{}/test", segment(name));
+        self.request(Method::POST, path).body(trial)?.json().await
+    }
+
     /// VPN instances, of all sources.
     pub async fn instances(&self) -> Answer<Vec<dto::Instance>> {
         self.get("/v1/instances".to_owned()).await
@@ -155,6 +215,10 @@ impl Client {
     fn request(&self, method: Method, path: String) -> Request<'_> {
         Request::new(&self.socket, method, path)
     }
+}
+
+fn peer_path(name: &str, action: &str) -> String {
+    format!("/v1/peers/{}{action}", segment(name))
 }
 
 fn instance_path(id: &str) -> String {

@@ -3,13 +3,20 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Direction;
+
 /// A BGP peer: its session and what came over it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Peer {
     /// Its number in this process.
     pub id: u32,
-    /// Its address.
+    /// What it is called in the configuration: its address, or the interface that it is behind.
+    pub name: String,
+    /// Its address; unspecified where only its link is known.
     pub addr: String,
+    /// Its host name, where it tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
     /// Our address on the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_addr: Option<String>,
@@ -31,9 +38,18 @@ pub struct Peer {
     /// The hold time in force, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_time_secs: Option<u64>,
+    /// Why the session is stopped, and until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// Directions in which eBGP exchanges no routes for want of a policy (RFC 8212).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_policy: Vec<Direction>,
     /// Why the session was lost last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// Why it has not come up since, where an attempt has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_error: Option<String>,
     /// Whether it was accepted from a listen range.
     pub dynamic: bool,
     /// How often the session left Established.

@@ -37,17 +37,33 @@ pub struct Path {
     /// The next hop; of EVPN routes the VTEP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<String>,
-    /// The label field of EVPN routes, 24 bits: a VNI where the encapsulation is VXLAN.
+    /// The label field: a VNI of EVPN routes where the encapsulation is one that has VNIs, else an
+    /// MPLS label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<u32>,
+    /// The gateway of an EVPN IP prefix route (RFC 9136 section 3.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// The path identifier (RFC 7911), where ADD-PATH is in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_id: Option<u32>,
     /// The Ethernet segment, if it is not zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub esi: Option<String>,
     /// LOCAL_PREF.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_pref: Option<u32>,
+    /// MULTI_EXIT_DISC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub med: Option<u32>,
     /// AS_PATH; empty within the AS.
     pub as_path: String,
+    /// ORIGIN: `igp`, `egp`, `incomplete`.
+    #[serde(default)]
+    pub origin: String,
+    /// Communities of all kinds, route targets among them.
+    #[serde(default)]
+    pub communities: Vec<String>,
     /// Route targets.
     pub route_targets: Vec<String>,
     /// All attributes as a text.
@@ -70,6 +86,8 @@ pub enum PathSource {
         id: u32,
         /// Its address.
         addr: String,
+        /// What it is called in the configuration.
+        name: String,
     },
     /// A VPN instance of this node.
     Instance {

@@ -8,6 +8,12 @@ use utoipa::ToSchema;
 pub struct WhyReport {
     /// One part for each instance in which the address is known.
     pub instances: Vec<WhyInstance>,
+    /// Routes about it that belong to no VPN instance here, with what lost; the most specific first.
+    #[serde(default)]
+    pub routes: Vec<WhyStep>,
+    /// Routes about it that were lately not taken from peers, and why, a line each.
+    #[serde(default)]
+    pub not_taken: Vec<String>,
 }
 
 /// The way of an address through one VPN instance.

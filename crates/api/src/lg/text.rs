@@ -19,10 +19,10 @@ use crate::LogRecord;
 pub(super) fn nlri(nlri: &Nlri, data: &PathData) -> String {
     match nlri {
         Nlri::Evpn(EvpnNlri::MacIp(MacIp { rd, tag, mac, ip })) => {
-            let esi = if data.esi.is_zero() {
+            let esi = if data.esi().is_zero() {
                 "-".to_owned()
             } else {
-                data.esi.to_string()
+                data.esi().to_string()
             };
             let mac = mac.to_string().to_uppercase();
             let ip = ip.map(|ip| ip.to_string()).unwrap_or_default();
@@ -42,8 +42,7 @@ pub(super) fn nlri(nlri: &Nlri, data: &PathData) -> String {
             (Some(origin), Some(rt)) => format!("rtc {origin}:target:{rt}"),
             (Some(_), None) => format!("rtc {membership}"),
         },
-        Nlri::Ipv4(prefix) => prefix.to_string(),
-        Nlri::Ipv6(prefix) => prefix.to_string(),
+        other => other.to_string(),
     }
 }
 
@@ -111,7 +110,7 @@ pub(super) fn attributes(attributes: &Attributes) -> Value {
     put("cluster-list", list(attributes.cluster_list()));
     let communities = attributes
         .communities()
-        .map(|c| format!("{}:{}", c >> 16, c & 0xffff));
+        .map(|c| format!("{}:{}", c.asn(), c.number()));
     put("community", list(communities));
     put(
         "extended-community",

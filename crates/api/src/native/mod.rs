@@ -4,10 +4,12 @@
 //! `/v1/openapi.json`. Errors are problem details (RFC 9457) that name the field at fault.
 
 mod attachments;
+mod control;
 mod events;
 mod instances;
 mod node;
 mod parse;
+mod policies;
 mod problem;
 mod routes;
 mod show;
@@ -57,6 +59,15 @@ fn open_api_router() -> OpenApiRouter<Arc<ApiState>> {
         .routes(routes!(routes::list))
         .routes(routes!(routes::why))
         .routes(routes!(node::peers))
+        .routes(routes!(node::peer))
+        .routes(routes!(control::shutdown))
+        .routes(routes!(control::enable))
+        .routes(routes!(control::clear))
+        .routes(routes!(control::reload))
+        .routes(routes!(node::bfd))
+        .routes(routes!(policies::list))
+        .routes(routes!(policies::get))
+        .routes(routes!(policies::test))
         .routes(routes!(node::dataplane))
         .routes(routes!(node::summary))
         .routes(routes!(node::health))

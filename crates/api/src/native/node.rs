@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chanter_engine::view::Summary as EngineSummary;
 
 use super::problem::{Params, Refusal};
 use super::{parse, show};
 use crate::ApiState;
-use crate::dto::{Check, DataplaneQuery, DesiredObject, Health, Peer, Problem, Summary};
+use crate::dto::{
+    BfdSession, Check, DataplaneQuery, DesiredObject, Health, Peer, PeerInFull, Problem,
+    RejectedCount, Summary,
+};
 
 /// How long the engine may take to answer and still count as alive.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(5);
@@ -26,6 +29,40 @@ pub(super) async fn peers(State(state): State<Arc<ApiState>>) -> Result<Json<Vec
         .iter()
         .map(|session| show::peer(session, views.iter().find(|view| view.peer == session.peer)));
     Ok(Json(peers.collect()))
+}
+
+/// Shows a BGP peer in full.
+#[utoipa::path(get, path = "/v1/peers/{peer}", tag = "state", operation_id = "getPeer",
+    params(("peer" = String, Path, description = "The peer's address or interface")),
+    responses((status = 200, body = PeerInFull), (status = 404, body = Problem)))]
+pub(super) async fn peer(
+    State(state): State<Arc<ApiState>>,
+    Path(name): Path<String>,
+) -> Result<Json<PeerInFull>, Refusal> {
+    let sessions = state.sessions.peers();
+    let id = parse::peer(&name, &sessions)?;
+    let views = state.engine.query(|engine| engine.peers()).await?;
+    let view = views.iter().find(|view| view.peer == id);
+    let session = sessions.into_iter().find(|session| session.peer == id);
+    let session = session.ok_or_else(|| Refusal::not_found("the peer has gone"))?;
+    let rejected = view.iter().flat_map(|view| &view.rejected);
+    let rejected = rejected.map(|(reason, count)| RejectedCount {
+        reason: reason.clone(),
+        count: *count,
+    });
+    Ok(Json(PeerInFull {
+        peer: show::peer(&session, view),
+        rejected: rejected.collect(),
+        detail: session.detail,
+    }))
+}
+
+/// Lists BFD sessions.
+#[utoipa::path(get, path = "/v1/bfd", tag = "state", operation_id = "listBfdSessions",
+    responses((status = 200, body = Vec<BfdSession>)))]
+pub(super) async fn bfd(State(state): State<Arc<ApiState>>) -> Json<Vec<BfdSession>> {
+    let sessions = state.control.bfd().await;
+    Json(sessions.iter().map(show::bfd).collect())
 }
 
 /// Lists the desired dataplane objects and whether they are in place.
@@ -98,7 +135,7 @@ fn checks(state: &ApiState, summary: &EngineSummary) -> Vec<Check> {
     let down: Vec<String> = configured
         .iter()
         .filter(|session| !session.is_established())
-        .map(|session| format!("{} is {}", session.addr, session.state))
+        .map(|session| format!("{} is {}", session.name, session.state))
         .collect();
     let peers = match down.is_empty() {
         true => format!("{} of {} established", sessions.len(), sessions.len()),

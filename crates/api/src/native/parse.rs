@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::str::FromStr;
 
+use chanter_engine::PeerId;
 use chanter_engine::view::{PageToken, RouteQuery, WhyQuery, WhySubject};
 use chanter_intent::{
     Attachment, AttachmentKey, InstanceId, MacVrf, Port, PortName, VpnInstance, VpnKind,
@@ -17,8 +19,22 @@ use crate::dto;
 /// The largest page of routes.
 const PAGE_LEN_MAX: usize = 10_000;
 
+/// The peer of that name: its address or interface as configured, or the address that it has.
+pub(super) fn peer(text: &str, sessions: &[PeerSession]) -> Result<PeerId, Refusal> {
+    let named = sessions.iter().find(|session| session.name == text);
+    let addr = text.parse::<IpAddr>().ok();
+    let found = named.or_else(|| {
+        sessions
+            .iter()
+            .find(|session| Some(session.addr) == addr && !session.addr.is_unspecified())
+    });
+    found
+        .map(|session| session.peer)
+        .ok_or_else(|| Refusal::not_found(format!("there is no peer `{text}`")))
+}
+
 /// The text of a field as a value.
-fn value<T>(field: &str, text: &str) -> Result<T, Refusal>
+pub(super) fn value<T>(field: &str, text: &str) -> Result<T, Refusal>
 where
     T: FromStr,
     T::Err: Display,
@@ -36,7 +52,7 @@ where
 }
 
 /// An address; the standard library's error says neither what was read nor what is expected.
-fn ip(field: &str, text: &str) -> Result<std::net::IpAddr, Refusal> {
+fn ip(field: &str, text: &str) -> Result<IpAddr, Refusal> {
     text.parse().map_err(|_| {
         Refusal::field(
             field,
@@ -135,12 +151,11 @@ pub(super) fn route_query(
     sessions: &[PeerSession],
 ) -> Result<RouteQuery, Refusal> {
     let peer = |field: &str, text: &Option<String>| {
-        let Some(text) = text else { return Ok(None) };
-        let addr = ip(field, text)?;
-        match sessions.iter().find(|session| session.addr == addr) {
-            Some(session) => Ok(Some(session.peer)),
-            None => Err(Refusal::field(field, format!("there is no peer {addr}"))),
-        }
+        let found = text.as_deref().map(|text| peer(text, sessions));
+        // It is no address of the API that is wrong, but a parameter.
+        found
+            .transpose()
+            .map_err(|refusal| Refusal::field(field, refusal.detail()))
     };
     let after = query.after.as_deref().map(|text| {
         let token = text.parse().map(PageToken);

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use chanter_driver::EngineGone;
 use serde::de::DeserializeOwned;
 
+use crate::control::{PeerActionError, ReloadError};
 use crate::dto::Problem;
 use crate::rest::{ApplyError, StoreError};
 
@@ -25,6 +26,11 @@ impl Refusal {
     pub(super) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let Refusal(problem) = Self::new(StatusCode::BAD_REQUEST, detail);
         Refusal(Box::new(problem.of_field(field)))
+    }
+
+    /// What is wrong.
+    pub(super) fn detail(&self) -> &str {
+        &self.0.detail
     }
 
     /// Nothing is there.
@@ -49,6 +55,26 @@ impl IntoResponse for Refusal {
         let content_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         response
+    }
+}
+
+impl From<ReloadError> for Refusal {
+    fn from(error: ReloadError) -> Self {
+        let status = match error {
+            ReloadError::Configuration(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            ReloadError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<PeerActionError> for Refusal {
+    fn from(error: PeerActionError) -> Self {
+        let status = match error {
+            PeerActionError::Unknown => StatusCode::NOT_FOUND,
+            PeerActionError::NotNow(_) => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string())
     }
 }
 

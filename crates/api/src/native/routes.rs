@@ -18,7 +18,8 @@ pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Params(query): Params<RouteQuery>,
 ) -> Result<Json<RoutePage>, Refusal> {
-    let query = parse::route_query(&query, &state.sessions.peers())?;
+    let sessions = state.sessions.peers();
+    let query = parse::route_query(&query, &sessions)?;
     let clock = state.engine.clock();
     let page = state
         .engine
@@ -28,7 +29,7 @@ pub(super) async fn list(
         routes: page
             .routes
             .iter()
-            .map(|route| show::route(route, clock))
+            .map(|route| show::route(route, clock, &sessions))
             .collect(),
         next: page.next.map(|token| token.0.to_string()),
     }))

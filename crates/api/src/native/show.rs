@@ -1,11 +1,13 @@
 //! From the engine's views to the wire's types (pure).
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use chanter_bfd::BfdStatus;
+use chanter_bgp::{Attributes, Nlri, encapsulation};
 use chanter_driver::{Clock, TimedEvent};
 use chanter_engine::view::{
     AttachmentView, DesiredView, FamilySummary, InstanceView, PathSource, PathView, PeerView,
-    RouteView, Summary, WhyReport, WhyStage,
+    RouteView, Summary, WhyReport, WhyStage, WhyStep,
 };
 use chanter_engine::{ObjectStatus, PeerRole};
 use chanter_intent::VpnKind;
@@ -16,7 +18,7 @@ use serde_json::Value;
 use crate::{ApiState, MessageCounts, PeerSession, dto};
 
 /// RFC 3339, in UTC.
-fn time(at: SystemTime) -> String {
+pub(crate) fn time(at: SystemTime) -> String {
     // Times before the year -9999 or after 9999 cannot be told; a clock does not show such.
     let at = Timestamp::try_from(at).unwrap_or_default();
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
@@ -110,7 +112,9 @@ pub(super) fn peer(session: &PeerSession, view: Option<&PeerView>) -> dto::Peer 
         });
     dto::Peer {
         id: session.peer.0,
+        name: session.name.clone(),
         addr: session.addr.to_string(),
+        hostname: session.hostname.clone(),
         local_addr: session.local_addr.map(|addr| addr.to_string()),
         remote_as: session.remote_as.map(|asn| asn.0),
         local_as: session.local_as.0,
@@ -119,7 +123,10 @@ pub(super) fn peer(session: &PeerSession, view: Option<&PeerView>) -> dto::Peer 
         state: session.state.clone(),
         since: time(session.since),
         hold_time_secs: session.hold_time.map(|time| time.as_secs()),
+        held: session.held.clone(),
+        without_policy: session.without_policy.clone(),
         last_error: session.last_error.clone(),
+        attempt_error: session.attempt_error.clone(),
         dynamic: session.dynamic,
         flaps: session.flaps,
         description: session.description.clone(),
@@ -133,6 +140,31 @@ pub(super) fn peer(session: &PeerSession, view: Option<&PeerView>) -> dto::Peer 
     }
 }
 
+pub(super) fn bfd(status: &BfdStatus) -> dto::BfdSession {
+    let peer = &status.peer;
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    dto::BfdSession {
+        peer: peer.addr.to_string(),
+        local: peer.local.map(|addr| addr.to_string()),
+        interface: peer.interface.clone(),
+        multihop: peer.multihop,
+        state: status.state.to_string(),
+        since: time(status.since),
+        remote_state: status.remote_state.to_string(),
+        diagnostic: status.diagnostic.to_string(),
+        remote_diagnostic: status.remote_diagnostic.to_string(),
+        local_discriminator: status.local_discriminator,
+        remote_discriminator: status.remote_discriminator,
+        tx_interval_ms: status.tx_interval.map(millis),
+        detection_time_ms: status.detection_time.map(millis),
+        sent: status.sent,
+        received: status.received,
+        discarded: status.discarded,
+        downs: status.downs,
+        problem: status.problem.clone(),
+    }
+}
+
 fn message_counts(counts: MessageCounts) -> dto::MessageCounts {
     dto::MessageCounts {
         open: counts.open,
@@ -143,24 +175,45 @@ fn message_counts(counts: MessageCounts) -> dto::MessageCounts {
     }
 }
 
-pub(super) fn route(view: &RouteView, clock: Clock) -> dto::Route {
-    let evpn = view.nlri.family().is_vpn();
+/// The label field as what it means: a VNI, or an MPLS label (RFC 8365 section 5.1.3).
+fn label(nlri: &Nlri, view: &PathView) -> Option<u32> {
+    let field = Some(view.data.label).filter(|field| *field != 0)?;
+    let mut encapsulations = view
+        .attributes
+        .extended_communities()
+        .filter_map(|community| community.as_encapsulation());
+    match nlri {
+        Nlri::Vpn4(_) | Nlri::Vpn6(_) => Some(field >> 4),
+        Nlri::Evpn(_) => match encapsulations.all(|number| number == encapsulation::MPLS) {
+            // RFC 8365 section 5.1.3: without the community it is MPLS.
+            true => Some(field >> 4),
+            false => Some(field),
+        },
+        _ => None,
+    }
+}
+
+pub(super) fn route(view: &RouteView, clock: Clock, sessions: &[PeerSession]) -> dto::Route {
     dto::Route {
         family: view.nlri.family().to_string(),
         nlri: view.nlri.to_string(),
         paths: view
             .paths
             .iter()
-            .map(|path| self::path(path, evpn, clock))
+            .map(|path| self::path(view, path, clock, sessions))
             .collect(),
     }
 }
 
-fn path(view: &PathView, evpn: bool, clock: Clock) -> dto::Path {
+fn path(route: &RouteView, view: &PathView, clock: Clock, sessions: &[PeerSession]) -> dto::Path {
     let source = match &view.source {
         PathSource::Peer { peer, addr } => dto::PathSource::Peer {
             id: peer.0,
             addr: addr.to_string(),
+            name: sessions
+                .iter()
+                .find(|session| session.peer == *peer)
+                .map_or_else(|| addr.to_string(), |session| session.name.clone()),
         },
         PathSource::Instance(id) => dto::PathSource::Instance { id: id.to_string() },
         PathSource::Local => dto::PathSource::Local,
@@ -171,18 +224,31 @@ fn path(view: &PathView, evpn: bool, clock: Clock) -> dto::Path {
         best: view.lost_because.is_none(),
         lost_because: view.lost_because.clone(),
         next_hop: attributes.next_hop().map(|addr| addr.to_string()),
-        label: evpn.then_some(view.data.label).filter(|label| *label != 0),
-        esi: Some(view.data.esi)
+        label: label(&route.nlri, view),
+        gateway: view.data.gateway().map(|addr| addr.to_string()),
+        path_id: Some(view.data.path_id).filter(|id| *id != 0),
+        esi: Some(view.data.esi())
             .filter(|esi| !esi.is_zero())
             .map(|esi| esi.to_string()),
         local_pref: attributes.local_pref(),
+        med: attributes.med(),
         as_path: attributes.as_path().to_string(),
+        origin: attributes.origin().to_string(),
+        communities: communities(attributes),
         route_targets: texts(attributes.route_targets()),
         attributes: attributes.to_string(),
         since: instant(clock, view.since),
         stale: view.stale,
         imported_by: texts(&view.imported_by),
     }
+}
+
+/// Communities of all kinds.
+fn communities(attributes: &Attributes) -> Vec<String> {
+    let mut all = texts(attributes.communities());
+    all.extend(texts(attributes.large_communities()));
+    all.extend(texts(attributes.extended_communities()));
+    all
 }
 
 pub(super) fn desired(view: &DesiredView) -> dto::DesiredObject {
@@ -238,22 +304,21 @@ pub(super) fn summary(
 }
 
 pub(super) fn why(report: &WhyReport, clock: Clock) -> dto::WhyReport {
+    let step = |step: &WhyStep| dto::WhyStep {
+        stage: stage(step.stage),
+        since: step.since.map(|at| instant(clock, at)),
+        text: step.text.clone(),
+        rejected: step.rejected.clone(),
+    };
     let instances = report.instances.iter().map(|part| dto::WhyInstance {
         instance: part.instance.to_string(),
         verdict: part.verdict.clone(),
-        steps: part
-            .steps
-            .iter()
-            .map(|step| dto::WhyStep {
-                stage: stage(step.stage),
-                since: step.since.map(|at| instant(clock, at)),
-                text: step.text.clone(),
-                rejected: step.rejected.clone(),
-            })
-            .collect(),
+        steps: part.steps.iter().map(step).collect(),
     });
     dto::WhyReport {
         instances: instances.collect(),
+        routes: report.routes.iter().map(step).collect(),
+        not_taken: report.not_taken.clone(),
     }
 }
 

@@ -9,14 +9,20 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use chanter_api::control::{
+    Answer as ControlAnswer, Control, PeerAction, PeerActionError, ReloadError, Reloaded,
+};
+use chanter_api::dto::{PeerDetail, PeerPolicy};
 use chanter_api::rest::RestSource;
 use chanter_api::{ApiState, DataplaneInfo, LogRing, MessageCounts, NodeInfo, PeerSession};
+use chanter_bfd::BfdStatus;
 use chanter_bgp::Family;
 use chanter_driver::{DesiredFeed, EngineHandle};
 use chanter_engine::desired::{DataplaneError, DesiredChange, DesiredKey, Report};
 use chanter_engine::view::{InstanceView, ObjectView};
 use chanter_engine::{EngineConfig, Input, PeerId, PeerRole, SessionInfo};
 use chanter_intent::{Attachment, SourceId};
+use chanter_policy::{Action, Adjust, Condition, Policy, Rule, Verdict};
 use chanter_types::Asn;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -35,6 +41,7 @@ pub(crate) struct Node {
     pub(crate) bagpipe: Router,
     pub(crate) native: Router,
     pub(crate) faults: Faults,
+    pub(crate) control: Arc<TestControl>,
 }
 
 /// A status and a body.
@@ -82,10 +89,12 @@ impl Node {
     ) -> Node {
         let rest = RestSource::open(engine.clone(), state_dir, patience, keep).unwrap();
         rest.restore().await.unwrap();
+        let control = Arc::new(TestControl::default());
         let state = Arc::new(ApiState {
             engine,
             rest,
             sessions: Arc::new(sessions),
+            control: Arc::clone(&control) as Arc<dyn Control>,
             logs: LogRing::default(),
             node: node_info(),
         });
@@ -94,23 +103,20 @@ impl Node {
             native: chanter_api::native::router(state.clone()),
             state,
             faults,
+            control,
         }
     }
 
     /// Lets the reflector's session come up.
     pub(crate) async fn peer_up(&self) {
         let session = SessionInfo {
-            peer_addr: REFLECTOR.into(),
-            local_addr: LOCAL.into(),
-            peer_as: Asn(64512),
-            local_as: Asn(64512),
-            peer_router_id: REFLECTOR,
-            role: PeerRole::Ibgp,
             families: vec![Family::L2VPN_EVPN, Family::IPV4_RTC],
-            four_octet_as: true,
-            message_len_max: 4096,
-            end_of_rib: Vec::new(),
-            forwarding_preserved: Vec::new(),
+            ..SessionInfo::new(
+                (REFLECTOR.into(), LOCAL.into()),
+                (Asn(64512), Asn(64512)),
+                REFLECTOR,
+                PeerRole::Ibgp,
+            )
         };
         let session = Box::new(session);
         self.state
@@ -273,14 +279,70 @@ fn node_info() -> NodeInfo {
             name: "dummy".to_owned(),
             local_address: Some(LOCAL.into()),
         },
+        local_as: 64512,
         rt_constraint: true,
+    }
+}
+
+/// Does nothing but remember what it was told.
+#[derive(Default)]
+pub(crate) struct TestControl {
+    /// What was done with peers.
+    pub(crate) actions: Mutex<Vec<(PeerId, PeerAction)>>,
+    /// What is wrong with the configuration.
+    pub(crate) fault: Mutex<Option<String>>,
+}
+
+impl Control for TestControl {
+    fn reload(&self) -> ControlAnswer<'_, Result<Reloaded, ReloadError>> {
+        let fault = self.fault.lock().unwrap().clone();
+        Box::pin(async move {
+            match fault {
+                Some(fault) => Err(ReloadError::Configuration(fault)),
+                None => Ok(Reloaded {
+                    changed: vec!["peer 192.0.2.1 is gone".to_owned()],
+                    kept: vec!["bgp.as changed: takes a restart, left as it was".to_owned()],
+                    warnings: Vec::new(),
+                }),
+            }
+        })
+    }
+
+    fn peer(
+        &self,
+        peer: PeerId,
+        action: PeerAction,
+    ) -> ControlAnswer<'_, Result<(), PeerActionError>> {
+        let refresh = matches!(action, PeerAction::RefreshIn { .. });
+        self.actions.lock().unwrap().push((peer, action));
+        Box::pin(async move {
+            match refresh {
+                true => Err(PeerActionError::NotNow("no route refresh".to_owned())),
+                false => Ok(()),
+            }
+        })
+    }
+
+    fn policies(&self) -> Vec<Arc<Policy>> {
+        let rules = vec![
+            Rule::new("no transit", Verdict::Reject)
+                .matching(vec![Condition::AsPathContains(vec![Asn(174)])]),
+            Rule::new("rest", Verdict::Accept).doing(vec![Action::LocalPref(Adjust::Set(50))]),
+        ];
+        vec![Arc::new(Policy::new("customer-in", rules))]
+    }
+
+    fn bfd(&self) -> ControlAnswer<'_, Vec<BfdStatus>> {
+        Box::pin(async { Vec::new() })
     }
 }
 
 fn sessions() -> Vec<PeerSession> {
     vec![PeerSession {
         peer: PeerId(1),
+        name: REFLECTOR.to_string(),
         addr: IpAddr::V4(REFLECTOR),
+        hostname: Some("rr1".to_owned()),
         local_addr: Some(LOCAL.into()),
         remote_as: Some(Asn(64512)),
         local_as: Asn(64512),
@@ -302,10 +364,21 @@ fn sessions() -> Vec<PeerSession> {
             keepalive: 4,
             ..MessageCounts::default()
         },
+        held: None,
+        without_policy: Vec::new(),
         last_error: None,
+        attempt_error: None,
         dynamic: false,
         flaps: 2,
         description: None,
+        detail: PeerDetail {
+            capabilities_received: vec!["route-refresh".to_owned()],
+            policy: PeerPolicy {
+                import: Some("customer-in".to_owned()),
+                ..PeerPolicy::default()
+            },
+            ..PeerDetail::default()
+        },
     }]
 }
 

@@ -4,6 +4,7 @@
 mod bagpipe_bodies;
 mod bagpipe_golden;
 mod client;
+mod control;
 mod harness;
 mod looking_glass;
 mod native;

@@ -30,14 +30,19 @@ pub(crate) const SHOW_EXAMPLES: &str = "\
 Examples:
   chanter show summary
   chanter show peers
+  chanter show peers 192.0.2.1                     capabilities, timers, policy, limits
+  chanter show policy customer-in                  its rules, and how often each held
+  chanter show bfd
   chanter show instances blue
   chanter show routes --instance blue
   chanter show routes --family l2vpn-evpn --mac fa:16:3e:00:00:01 --json
+  chanter show routes --peer 192.0.2.1 --advertised --family ipv4-unicast
+  chanter show routes --family ipv4-vpn --detail   all attributes of each path
   chanter show dataplane --failed";
 
 pub(crate) const WHY_EXAMPLES: &str = "\
 Examples:
-  chanter why 10.0.0.6
+  chanter why 10.0.0.6                             VPN instances, tables, and what was rejected
   chanter why fa:16:3e:00:00:02 --instance blue
   chanter why 2001:db8::6 --json";
 
@@ -139,7 +144,23 @@ pub enum ShowWhat {
     /// The daemon in a few lines
     Summary(PlainArgs),
     /// BGP peers and their sessions
-    Peers(PlainArgs),
+    Peers {
+        /// Only this one, in full: its address or interface
+        peer: Option<String>,
+        /// The rest.
+        #[command(flatten)]
+        plain: PlainArgs,
+    },
+    /// BFD sessions
+    Bfd(PlainArgs),
+    /// Policies, how often their rules held, and who has them
+    Policy {
+        /// Only this one, with its rules
+        policy: Option<String>,
+        /// The rest.
+        #[command(flatten)]
+        plain: PlainArgs,
+    },
     /// VPN instances with their attachments
     Instances {
         /// Only this one, in full
@@ -178,7 +199,8 @@ pub struct PlainArgs {
 /// `show routes`.
 #[derive(Debug, Clone, Args)]
 pub struct RoutesArgs {
-    /// Only this family: ipv4-unicast, ipv6-unicast, l2vpn-evpn, ipv4-rtc
+    /// Only this family: ipv4-unicast, ipv6-unicast, ipv4-vpn, ipv6-vpn, l2vpn-evpn, ipv4-rtc,
+    /// ipv4-flowspec, ipv6-flowspec, ipv4-flowspec-vpn, ipv6-flowspec-vpn
     #[arg(long)]
     pub family: Option<Family>,
     /// Only what this instance originates or imports
@@ -191,17 +213,23 @@ pub struct RoutesArgs {
     #[arg(long)]
     pub ip: Option<IpAddr>,
     /// Only routes received from this peer
-    #[arg(long, value_name = "ADDRESS")]
-    pub peer: Option<IpAddr>,
+    #[arg(long, value_name = "PEER")]
+    pub peer: Option<String>,
+    /// With --peer: what it sent, which is the default
+    #[arg(long, requires = "peer", conflicts_with = "advertised")]
+    pub received: bool,
+    /// With --peer: what it is sent
+    #[arg(long, requires = "peer")]
+    pub advertised: bool,
     /// Only routes advertised to this peer
-    #[arg(long, value_name = "ADDRESS")]
-    pub advertised_to: Option<IpAddr>,
+    #[arg(long, value_name = "PEER", conflicts_with = "advertised")]
+    pub advertised_to: Option<String>,
     /// Only routes that this node originates
     #[arg(long)]
     pub local: bool,
-    /// All attributes of each path
-    #[arg(long, short)]
-    pub long: bool,
+    /// All attributes of each path: communities, PMSI tunnel, ESI and the rest
+    #[arg(long, short = 'l', visible_alias = "long")]
+    pub detail: bool,
     /// The rest.
     #[command(flatten)]
     pub plain: PlainArgs,

@@ -4,6 +4,7 @@ mod client;
 mod daemon;
 mod generate;
 mod lab;
+mod operate;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,6 +18,9 @@ pub use client::{
 pub use daemon::{CheckConfigArgs, ConfigArgs, DaemonArgs, DrainArgs, RoleName};
 pub use generate::{completions, man_pages};
 pub use lab::{LabArgs, LabCommand, LabExecArgs, LabUpArgs, UnderlayFamily};
+pub use operate::{
+    Direction, PeerArgs, PeerCommand, PolicyArgs, PolicyCommand, PolicyTestArgs, ReloadArgs,
+};
 
 /// The program succeeded.
 pub const EXIT_OK: u8 = 0;
@@ -77,6 +81,15 @@ pub enum Command {
     /// Print what happens, as it happens
     #[command(after_help = client::WATCH_EXAMPLES)]
     Watch(WatchArgs),
+    /// Shut a peer down, enable it, or exchange routes with it anew
+    #[command(after_help = operate::PEER_EXAMPLES)]
+    Peer(PeerArgs),
+    /// Try a policy on a route
+    #[command(after_help = operate::POLICY_EXAMPLES)]
+    Policy(PolicyArgs),
+    /// Make the daemon read its configuration again
+    #[command(after_help = operate::RELOAD_EXAMPLES)]
+    Reload(ReloadArgs),
     /// Check configuration files without starting anything
     #[command(after_help = daemon::CHECK_EXAMPLES)]
     CheckConfig(CheckConfigArgs),

@@ -28,6 +28,21 @@ fn every_command_has_examples() {
     }
 }
 
+/// The words of a command line, quotes taken off.
+fn split(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.trim().chars() {
+        match c {
+            '"' => quoted = !quoted,
+            c if c.is_whitespace() && !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 #[test]
 fn examples_of_the_help_are_accepted() {
     let root = Cli::command();
@@ -48,7 +63,7 @@ fn examples_of_the_help_are_accepted() {
             } else {
                 call
             };
-            if let Err(error) = Cli::try_parse_from(words.split_whitespace()) {
+            if let Err(error) = Cli::try_parse_from(split(words)) {
                 panic!("{words}\n{error}");
             }
             seen += 1;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostics, SourceFile};
 use super::field::{Field, Value};
 use super::ini::{self, Entry};
-use super::raw::{BGP_CONF, Raw, RawConfig, RawPeer};
+use super::raw::{BGP_CONF, Raw, RawConfig};
 
 /// Reads `files`, of which later ones win.
 pub(crate) fn read(files: &[Arc<SourceFile>], found: &mut Diagnostics) -> Option<RawConfig> {
@@ -72,11 +72,15 @@ pub(crate) fn api_port(file: &Arc<SourceFile>) -> Option<u16> {
     last?.field.port(&mut ignored)
 }
 
-fn peer(port: &Option<Field>) -> impl Fn(Field) -> RawPeer {
-    move |address| RawPeer {
-        address: Some(address.clone()),
-        port: port.clone(),
-        ..RawPeer::new(address)
+/// A peer as a table of options.
+fn peer(port: &Option<Field>) -> impl Fn(Field) -> Field {
+    move |address| {
+        let port = port.iter().map(|port| ("port", port.clone()));
+        let address_entry = ("address", address.clone());
+        Field::table(
+            &address,
+            std::iter::once(address_entry).chain(port).collect(),
+        )
     }
 }
 

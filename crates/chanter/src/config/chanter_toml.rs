@@ -1,15 +1,14 @@
 //! `chanter.toml`. Read as a tree with places rather than straight into structs, so that every wrong
 //! line and every unknown key is shown in one go.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostics, SourceFile};
-use super::field::{Field, Value};
-use super::raw::{CHANTER_TOML, Raw, RawBgp, RawConfig, RawPeer, RawRange};
+use super::field::{Entry, Field, Value};
+use super::raw::{CHANTER_TOML, Raw, RawBgp, RawConfig};
 
 /// Reads `file`.
 pub(crate) fn read(file: &Arc<SourceFile>, found: &mut Diagnostics) -> RawConfig {
@@ -62,21 +61,17 @@ fn root_table(root: &DeTable<'_>, file: &Arc<SourceFile>, found: &mut Diagnostic
         raw.api_port = api.take("port");
         api.finish(found);
     }
+    raw.prefix_lists = table.tables("prefix_lists", found);
+    raw.community_lists = table.tables("community_lists", found);
+    raw.as_path_lists = table.tables("as_path_lists", found);
+    raw.policies = table.tables("policies", found);
+    raw.bmp = table.take("bmp");
+    raw.mrt = table.take("mrt");
     table.finish(found);
     raw
 }
 
 fn bgp_table(mut table: Table<'_>, found: &mut Diagnostics) -> RawBgp {
-    let peers = table
-        .tables("peers", found)
-        .into_iter()
-        .map(|peer| peer_table(peer, found));
-    let peers: Vec<RawPeer> = peers.collect();
-    let ranges = table
-        .tables("ranges", found)
-        .into_iter()
-        .map(|range| range_table(range, found));
-    let ranges: Vec<RawRange> = ranges.collect();
     let raw = RawBgp {
         local_as: table.take("as"),
         local_address: table.take("local_address"),
@@ -85,41 +80,12 @@ fn bgp_table(mut table: Table<'_>, found: &mut Diagnostics) -> RawBgp {
         rt_constraint: table.take("rt_constraint"),
         hold_time: table.take("hold_time"),
         graceful_restart: table.take("graceful_restart"),
+        hostname: table.take("hostname"),
+        require_policy: table.take("require_policy"),
         listen: table.take("listen"),
-        peers,
-        ranges,
-    };
-    table.finish(found);
-    raw
-}
-
-fn peer_table(entry: Entry<'_>, found: &mut Diagnostics) -> RawPeer {
-    let Entry { whole, mut table } = entry;
-    let raw = RawPeer {
-        address: table.take("address"),
-        remote_as: table.take("as"),
-        port: table.take("port"),
-        passive: table.take("passive"),
-        client: table.take("client"),
-        hold_time: table.take("hold_time"),
-        families: table.take("families"),
-        description: table.take("description"),
-        whole,
-    };
-    table.finish(found);
-    raw
-}
-
-fn range_table(entry: Entry<'_>, found: &mut Diagnostics) -> RawRange {
-    let Entry { whole, mut table } = entry;
-    let raw = RawRange {
-        prefix: table.take("prefix"),
-        remote_as: table.take("as"),
-        client: table.take("client"),
-        hold_time: table.take("hold_time"),
-        families: table.take("families"),
-        limit: table.take("limit"),
-        whole,
+        templates: table.tables("templates", found),
+        peers: table.tables("peers", found),
+        ranges: table.tables("ranges", found),
     };
     table.finish(found);
     raw
@@ -132,12 +98,6 @@ struct Table<'a> {
     prefix: String,
     file: &'a Arc<SourceFile>,
     known: Vec<&'static str>,
-}
-
-/// An element of an array of tables.
-struct Entry<'a> {
-    whole: Field,
-    table: Table<'a>,
 }
 
 impl<'a> Table<'a> {
@@ -171,33 +131,26 @@ impl<'a> Table<'a> {
         Some(Table::new(table, format!("{name}."), self.file))
     }
 
-    fn tables(&mut self, key: &'static str, found: &mut Diagnostics) -> Vec<Entry<'a>> {
-        let Some(value) = self.spanned(key) else {
+    /// The elements of an array of tables.
+    fn tables(&mut self, key: &'static str, found: &mut Diagnostics) -> Vec<Field> {
+        let Some(list) = self.take(key) else {
             return Vec::new();
         };
-        let name = format!("{}{key}", self.prefix);
-        let mut wrong = |span: &Range<usize>| {
-            found.error(
-                self.file,
-                span,
-                format!("{name}: expected tables: [[{name}]]"),
-            );
-        };
-        let DeValue::Array(items) = value.get_ref() else {
-            wrong(&value.span());
+        let is_table = |item: &Field| matches!(item.value, Value::Table(_));
+        let expected = format!("tables: [[{}]]", list.name);
+        let Value::List(items) = list.value else {
+            list.wrong_type(found, &expected);
             return Vec::new();
         };
-        let mut entries = Vec::new();
-        for (number, item) in items.iter().enumerate() {
-            let DeValue::Table(table) = item.get_ref() else {
-                wrong(&item.span());
-                continue;
-            };
-            let whole = field(format!("{name}[{number}]"), item, self.file);
-            let table = Table::new(table, format!("{name}[{number}]."), self.file);
-            entries.push(Entry { whole, table });
-        }
-        entries
+        items
+            .into_iter()
+            .filter(|item| {
+                if !is_table(item) {
+                    item.wrong_type(found, &expected);
+                }
+                is_table(item)
+            })
+            .collect()
     }
 
     fn finish(self, found: &mut Diagnostics) {
@@ -224,6 +177,7 @@ fn field(name: String, value: &Spanned<DeValue<'_>>, file: &Arc<SourceFile>) -> 
             let item = |(number, item)| field(format!("{name}[{number}]"), item, file);
             Value::List(items.iter().enumerate().map(item).collect())
         }
+        DeValue::Table(table) => Value::Table(entries(&name, table, file)),
         other => Value::Other(other.type_str()),
     };
     Field {
@@ -232,6 +186,20 @@ fn field(name: String, value: &Spanned<DeValue<'_>>, file: &Arc<SourceFile>) -> 
         span: value.span(),
         value: inner,
     }
+}
+
+fn entries(name: &str, table: &DeTable<'_>, file: &Arc<SourceFile>) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = table
+        .iter()
+        .map(|(key, value)| Entry {
+            key: key.get_ref().clone().into_owned(),
+            span: key.span(),
+            value: field(format!("{name}.{}", key.get_ref()), value, file),
+        })
+        .collect();
+    // As the operator wrote them.
+    entries.sort_by_key(|entry| entry.span.start);
+    entries
 }
 
 fn integer(number: &toml::de::DeInteger<'_>) -> Value {

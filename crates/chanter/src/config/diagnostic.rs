@@ -64,11 +64,50 @@ impl Place {
         let marked = &text[start..end.min(line_end)];
         Self {
             line: text[..start].matches('\n').count() + 1,
-            text: text[line_start..line_end].trim_end().replace('\t', " "),
+            text: without_secrets(&text[line_start..line_end].trim_end().replace('\t', " ")),
             indent: text[line_start..start].chars().count(),
             width: marked.chars().count().max(1),
         }
     }
+}
+
+/// Keys whose values are not shown.
+const SECRET_KEYS: [&str; 2] = ["password", "secret"];
+
+/// The line with `*` in the place of each character of a secret, so that marks below it fit.
+fn without_secrets(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((value, end)) = next_secret(rest) {
+        shown.push_str(&rest[..value]);
+        shown.extend(rest[value..end].chars().map(|_| '*'));
+        rest = &rest[end..];
+    }
+    shown + rest
+}
+
+/// Where the next secret begins and ends in `line`: a quoted value as far as its quote, else all
+/// that follows.
+fn next_secret(line: &str) -> Option<(usize, usize)> {
+    let ends = SECRET_KEYS.iter().flat_map(|key| {
+        line.match_indices(key)
+            .map(move |(at, _)| at + key.len())
+            .filter(|end| {
+                line[*end..]
+                    .trim_start_matches(['"', '\'', ' '])
+                    .starts_with('=')
+            })
+    });
+    let key_end = ends.min()?;
+    let value = key_end + line[key_end..].find('=')? + 1;
+    let value = value + (line[value..].len() - line[value..].trim_start().len());
+    let quote = line[value..]
+        .chars()
+        .next()
+        .filter(|c| ['"', '\''].contains(c));
+    let closed = quote.and_then(|quote| line[value + 1..].find(quote));
+    let end = closed.map_or(line.len(), |at| value + 1 + at + 1);
+    Some((value, end))
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
@@ -130,13 +169,16 @@ impl Diagnostics {
         span: Option<&Range<usize>>,
         message: String,
     ) {
-        let place = span.map(|span| Place::of(&file.text, span));
-        self.list.push(Diagnostic {
+        let fault = Diagnostic {
             severity,
             message,
             file: file.path.clone(),
-            place,
-        });
+            place: span.map(|span| Place::of(&file.text, span)),
+        };
+        // A template is looked at once for each peer that has it.
+        if !self.list.contains(&fault) {
+            self.list.push(fault);
+        }
     }
 
     /// The warnings, or all faults if there is an error among them, in the order of lines.
@@ -185,8 +227,31 @@ fn render(faults: &[Diagnostic]) -> String {
         .filter(|fault| fault.severity == Severity::Error)
         .count();
     lines.push(match errors {
-        1 => "1 error, nothing was started".to_owned(),
-        n => format!("{n} errors, nothing was started"),
+        1 => "1 error, nothing was done".to_owned(),
+        n => format!("{n} errors, nothing was done"),
     });
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        for (line, shown) in [
+            ("password = \"abc\" # x", "password = ***** # x"),
+            (
+                "tcp_ao = [{ id = 1, secret='ab' }, { secret = \"c\" }]",
+                "tcp_ao = [{ id = 1, secret=**** }, { secret = *** }]",
+            ),
+            ("password = \"abc", "password = ****"),
+            ("password = abc def", "password = *******"),
+            ("\"password\" = 'a'", "\"password\" = ***"),
+            ("password_file = \"/etc/x\"", "password_file = \"/etc/x\""),
+            ("as = 1", "as = 1"),
+        ] {
+            assert_eq!(without_secrets(line), shown);
+        }
+    }
 }

@@ -25,8 +25,18 @@ pub(crate) enum Value {
     Integer(i64),
     Boolean(bool),
     List(Vec<Field>),
+    Table(Vec<Entry>),
     /// A type that no option takes: its TOML name.
     Other(&'static str),
+}
+
+/// A key of a table with its value.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    /// Where the key stands.
+    pub(crate) span: Range<usize>,
+    pub(crate) value: Field,
 }
 
 impl Field {
@@ -43,16 +53,25 @@ impl Field {
         match &self.value {
             Value::Text(text) => Some(text.clone()),
             Value::Integer(number) => Some(number.to_string()),
-            Value::Boolean(_) | Value::List(_) | Value::Other(_) => None,
+            Value::Boolean(_) | Value::List(_) | Value::Table(_) | Value::Other(_) => None,
         }
     }
 
-    fn wrong_type(&self, found: &mut Diagnostics, expected: &str) {
+    /// The text of a string that has `mark` in it.
+    pub(crate) fn text_with(&self, mark: char) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) if text.contains(mark) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn wrong_type(&self, found: &mut Diagnostics, expected: &str) {
         let what = match &self.value {
             Value::Text(text) => format!("`{text}`"),
             Value::Integer(number) => format!("`{number}`"),
             Value::Boolean(value) => format!("`{value}`"),
             Value::List(_) => "a list".to_owned(),
+            Value::Table(_) => "a table".to_owned(),
             Value::Other(name) => format!("a {name}"),
         };
         self.error(
@@ -156,6 +175,53 @@ impl Field {
         }
     }
 
+    /// The items of a list, or the one value that stands in its place.
+    pub(crate) fn one_or_more(&self) -> &[Field] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// The values of a list, or of the one that stands in its place.
+    pub(crate) fn parse_all<T: FromStr>(&self, found: &mut Diagnostics, expected: &str) -> Vec<T>
+    where
+        T::Err: std::fmt::Display,
+    {
+        self.one_or_more()
+            .iter()
+            .filter_map(|item| item.parse(found, expected))
+            .collect()
+    }
+
+    /// The table, of which keys are taken one by one.
+    pub(crate) fn section(&self, found: &mut Diagnostics) -> Option<Section<'_>> {
+        match &self.value {
+            Value::Table(entries) => Some(Section {
+                whole: self,
+                entries,
+                known: Vec::new(),
+            }),
+            _ => {
+                self.wrong_type(found, "a table");
+                None
+            }
+        }
+    }
+
+    /// A table of these values, where a file format has none itself.
+    pub(crate) fn table(whole: &Field, entries: Vec<(&str, Field)>) -> Field {
+        let entries = entries.into_iter().map(|(key, value)| Entry {
+            key: key.to_owned(),
+            span: value.span.clone(),
+            value,
+        });
+        Field {
+            value: Value::Table(entries.collect()),
+            ..whole.clone()
+        }
+    }
+
     /// The items of a comma-separated text (a list in an INI file), each with its own place.
     pub(crate) fn split_on_commas(&self) -> Vec<Field> {
         let Value::Text(text) = &self.value else {
@@ -181,5 +247,57 @@ impl Field {
             });
         }
         items
+    }
+}
+
+/// A table of which keys are taken one by one; what is left at the end is unknown.
+#[derive(Debug)]
+pub(crate) struct Section<'a> {
+    /// All of it, for what it lacks.
+    pub(crate) whole: &'a Field,
+    entries: &'a [Entry],
+    known: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<&'a Field> {
+        self.known.push(key);
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        Some(&entry.value)
+    }
+
+    /// Takes what must be there.
+    pub(crate) fn require(
+        &mut self,
+        key: &'static str,
+        found: &mut Diagnostics,
+        expected: &str,
+    ) -> Option<&'a Field> {
+        let field = self.take(key);
+        if field.is_none() {
+            let message = format_args!("`{key}` is missing: expected {expected}");
+            self.whole.error(found, message);
+        }
+        field
+    }
+
+    /// All entries, where the keys are names of the operator's.
+    pub(crate) fn entries(&self) -> &'a [Entry] {
+        self.entries
+    }
+
+    /// Objects to keys that nobody took.
+    pub(crate) fn finish(self, found: &mut Diagnostics) {
+        for entry in self.entries {
+            if !self.known.contains(&entry.key.as_str()) {
+                let message = format!(
+                    "{}.{}: unknown key: expected one of {}",
+                    self.whole.name,
+                    entry.key,
+                    self.known.join(", ")
+                );
+                found.error(&self.whole.file, &entry.span, message);
+            }
+        }
     }
 }

@@ -219,7 +219,7 @@ t.conf:7: this indented line continues no value: expected OPTION = VALUE
 t.conf:8: `= 3` sets nothing: expected OPTION = VALUE
   8 | = 3
     | ^^^
-6 errors, nothing was started"
+6 errors, nothing was done"
         );
     }
 }

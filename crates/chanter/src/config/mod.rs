@@ -4,28 +4,39 @@
 //! [`Config`] whose values are valid; every fault is reported at once. What only the node knows
 //! (addresses of a device, of a host name) is asked through [`Node`].
 
+mod auth;
+mod bgp;
 mod bgp_conf;
 mod chanter_toml;
 mod check;
 mod diagnostic;
 mod field;
 mod ini;
+mod layers;
+mod monitor;
 mod node;
+mod peer;
+mod peer_policy;
+mod policy;
 mod raw;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chanter_bgp::Family;
-use chanter_types::{Asn, Prefix};
+use chanter_bgp::Hostname;
+use chanter_policy::Policy;
+use chanter_speaker::{ListenRange, PeerConfig};
+use chanter_types::Asn;
 use serde_json::json;
 
-pub(crate) use check::everywhere;
+pub(crate) use bgp::everywhere;
 pub use diagnostic::{ConfigError, Diagnostic, Diagnostics, Severity, SourceFile};
+pub use monitor::{BmpConfig, BmpRibs, BmpStation, MrtConfig, MrtDump, MrtKind};
 pub use node::{Node, ThisNode};
 
 /// Where the daemon looks for its configuration, the first that exists.
@@ -75,6 +86,10 @@ pub struct Config {
     pub evpn: EvpnConfig,
     /// Where bagpipe-bgp's REST API listens; `None`: nowhere.
     pub api: Option<SocketAddr>,
+    /// Who is told by BMP what peers do.
+    pub bmp: BmpConfig,
+    /// Which MRT files are written.
+    pub mrt: MrtConfig,
 }
 
 /// Logging.
@@ -121,53 +136,16 @@ pub struct BgpConfig {
     pub rt_constraint: bool,
     /// For how long peers keep our routes while we restart; `None`: graceful restart is off.
     pub graceful_restart: Option<Duration>,
+    /// The name that peers are told; `None`: none.
+    pub hostname: Option<Hostname>,
     /// Where connections are accepted.
     pub listen: Vec<SocketAddr>,
+    /// Policies by name.
+    pub policies: BTreeMap<String, Arc<Policy>>,
     /// Configured peers.
-    pub peers: Vec<Peer>,
+    pub peers: Vec<PeerConfig>,
     /// Ranges of addresses from which further peers are accepted.
-    pub ranges: Vec<Range>,
-}
-
-/// What configured peers and listen ranges have in common.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionConfig {
-    /// Whether this speaker reflects the peer's routes (RFC 4456).
-    pub client: bool,
-    /// The hold time that we propose; zero: no keepalives.
-    pub hold_time: Duration,
-    /// Families that we offer.
-    pub families: Vec<Family>,
-}
-
-/// A configured peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// Its address.
-    pub addr: IpAddr,
-    /// The TCP port to connect to.
-    pub port: u16,
-    /// Its AS.
-    pub remote_as: Asn,
-    /// Whether only the peer connects.
-    pub passive: bool,
-    /// What its session is like.
-    pub session: SessionConfig,
-    /// The operator's words for it.
-    pub description: Option<String>,
-}
-
-/// A range of addresses from which peers are accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Range {
-    /// The addresses.
-    pub prefix: Prefix,
-    /// Their AS; `None`: any.
-    pub remote_as: Option<Asn>,
-    /// What the sessions are like.
-    pub session: SessionConfig,
-    /// At most so many peers.
-    pub limit: usize,
+    pub ranges: Vec<ListenRange>,
 }
 
 /// The EVPN dataplane.
@@ -204,18 +182,18 @@ impl Config {
     /// Reads and checks `files`: one `chanter.toml`, or any number of files in the manner of
     /// `bgp.conf`. Of several such files, later ones win.
     pub fn load(files: &[PathBuf], role: Role, node: &dyn Node) -> Result<Config, ConfigError> {
-        let sources = files
-            .iter()
-            .map(|path| {
-                SourceFile::read(path)
-                    .map(Arc::new)
-                    .map_err(|source| ConfigError::Read {
-                        path: path.clone(),
-                        source,
-                    })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Self::from_sources(&sources, role, node)
+        Self::from_sources(&sources(files)?, role, node)
+    }
+
+    /// Reads and checks `files` again while `running` is in force: peers are judged by our AS and by
+    /// `rt_constraint` as they are, which takes a restart to change.
+    pub fn load_again(
+        files: &[PathBuf],
+        role: Role,
+        node: &dyn Node,
+        running: &Config,
+    ) -> Result<Config, ConfigError> {
+        Self::checked(&sources(files)?, role, node, Some(running))
     }
 
     /// Checks files that were read already.
@@ -223,6 +201,15 @@ impl Config {
         files: &[Arc<SourceFile>],
         role: Role,
         node: &dyn Node,
+    ) -> Result<Config, ConfigError> {
+        Self::checked(files, role, node, None)
+    }
+
+    fn checked(
+        files: &[Arc<SourceFile>],
+        role: Role,
+        node: &dyn Node,
+        running: Option<&Config>,
     ) -> Result<Config, ConfigError> {
         let mut found = Diagnostics::default();
         let raw = match files {
@@ -236,7 +223,7 @@ impl Config {
                 bgp_conf::read(files, &mut found)
             }
         };
-        let config = raw.and_then(|raw| check::check(&raw, role, node, &mut found));
+        let config = raw.and_then(|raw| check::check(&raw, role, node, running, &mut found));
         let warnings = found.into_result()?;
         let Some(config) = config else {
             return Err(no_file());
@@ -299,6 +286,17 @@ pub fn bagpipe_api_port() -> u16 {
     file.ok()
         .and_then(|file| bgp_conf::api_port(&file))
         .unwrap_or(DEFAULT_API_PORT)
+}
+
+fn sources(files: &[PathBuf]) -> Result<Vec<Arc<SourceFile>>, ConfigError> {
+    let read = |path: &PathBuf| {
+        let file = SourceFile::read(path).map(Arc::new);
+        file.map_err(|source| ConfigError::Read {
+            path: path.clone(),
+            source,
+        })
+    };
+    files.iter().map(read).collect()
 }
 
 fn no_file() -> ConfigError {

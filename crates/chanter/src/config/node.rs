@@ -18,6 +18,12 @@ pub trait Node {
 
     /// The addresses of the host named `name`.
     fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>>;
+
+    /// What is in the file at `path`.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The name of the node, with its domain where it is known.
+    fn hostname(&self) -> Option<String>;
 }
 
 /// This node.
@@ -77,5 +83,15 @@ impl Node for ThisNode {
 
     fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         Ok((name, 0).to_socket_addrs()?.map(|addr| addr.ip()).collect())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn hostname(&self) -> Option<String> {
+        let name = nix::sys::utsname::uname().ok()?;
+        let name = name.nodename().to_str()?;
+        (!name.is_empty()).then(|| name.to_owned())
     }
 }

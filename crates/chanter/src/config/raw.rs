@@ -24,6 +24,12 @@ pub(crate) struct Raw {
     pub(crate) api_enabled: Option<Field>,
     pub(crate) api_host: Option<Field>,
     pub(crate) api_port: Option<Field>,
+    pub(crate) prefix_lists: Vec<Field>,
+    pub(crate) community_lists: Vec<Field>,
+    pub(crate) as_path_lists: Vec<Field>,
+    pub(crate) policies: Vec<Field>,
+    pub(crate) bmp: Option<Field>,
+    pub(crate) mrt: Option<Field>,
 }
 
 /// BGP.
@@ -36,54 +42,13 @@ pub(crate) struct RawBgp {
     pub(crate) rt_constraint: Option<Field>,
     pub(crate) hold_time: Option<Field>,
     pub(crate) graceful_restart: Option<Field>,
+    pub(crate) hostname: Option<Field>,
+    pub(crate) require_policy: Option<Field>,
     pub(crate) listen: Option<Field>,
-    pub(crate) peers: Vec<RawPeer>,
-    pub(crate) ranges: Vec<RawRange>,
-}
-
-/// A configured peer.
-#[derive(Debug)]
-pub(crate) struct RawPeer {
-    /// The whole entry, for what it lacks.
-    pub(crate) whole: Field,
-    pub(crate) address: Option<Field>,
-    pub(crate) remote_as: Option<Field>,
-    pub(crate) port: Option<Field>,
-    pub(crate) passive: Option<Field>,
-    pub(crate) client: Option<Field>,
-    pub(crate) hold_time: Option<Field>,
-    pub(crate) families: Option<Field>,
-    pub(crate) description: Option<Field>,
-}
-
-impl RawPeer {
-    /// A peer of which nothing but its place is known.
-    pub(crate) fn new(whole: Field) -> Self {
-        Self {
-            whole,
-            address: None,
-            remote_as: None,
-            port: None,
-            passive: None,
-            client: None,
-            hold_time: None,
-            families: None,
-            description: None,
-        }
-    }
-}
-
-/// A range of addresses from which peers are accepted.
-#[derive(Debug)]
-pub(crate) struct RawRange {
-    /// The whole entry, for what it lacks.
-    pub(crate) whole: Field,
-    pub(crate) prefix: Option<Field>,
-    pub(crate) remote_as: Option<Field>,
-    pub(crate) client: Option<Field>,
-    pub(crate) hold_time: Option<Field>,
-    pub(crate) families: Option<Field>,
-    pub(crate) limit: Option<Field>,
+    /// Tables of options, as are peers and ranges.
+    pub(crate) templates: Vec<Field>,
+    pub(crate) peers: Vec<Field>,
+    pub(crate) ranges: Vec<Field>,
 }
 
 /// Names of mandatory options, and defaults, that differ between the formats.

@@ -324,14 +324,14 @@ mod tests {
             };
             let node = config(lab.node_config(2, "/run/x"), Role::Agent);
             assert_eq!(node.evpn.vtep, Some(lab.underlay_addr(2)));
-            assert_eq!(node.bgp.peers[0].addr, lab.underlay_addr(0));
+            assert_eq!(node.bgp.peers[0].addr, lab.underlay_addr(0).into());
             let reflector = config(lab.reflector_config("/run/x"), Role::RouteReflector);
             assert!(
                 reflector.bgp.ranges[0]
                     .prefix
                     .contains(lab.underlay_addr(3))
             );
-            assert!(reflector.bgp.ranges[0].session.client);
+            assert!(reflector.bgp.ranges[0].options.role_client);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The operator's commands: questions to a daemon over its unix socket, answers as tables or JSON.
 
+mod operate;
 mod render;
 mod table;
 mod time;
@@ -18,6 +19,7 @@ use crate::cli::{
     WatchArgs, WhyArgs,
 };
 
+pub use operate::{peer, reload, test_policy};
 pub(crate) use table::pairs;
 pub(crate) use time::short;
 
@@ -45,6 +47,9 @@ pub enum Failure {
     /// The answer cannot be printed.
     #[error("cannot print: {0}")]
     Output(#[from] std::io::Error),
+    /// The output has said it all; the exit code is this.
+    #[error("exit code {0}")]
+    Told(u8),
     /// There is nothing of that name.
     #[error("{0}")]
     Absent(String),
@@ -57,6 +62,9 @@ impl Failure {
             && error.kind() == std::io::ErrorKind::BrokenPipe
         {
             return ExitCode::SUCCESS;
+        }
+        if let Failure::Told(code) = self {
+            return ExitCode::from(code);
         }
         eprintln!("chanter: {:#}", anyhow::Error::new(self));
         ExitCode::from(EXIT_RUNTIME)
@@ -104,10 +112,22 @@ pub async fn show(args: ShowArgs) -> Result<(), Failure> {
             let summary = client(&plain).summary().await?;
             answer(&plain, &summary, |summary| render::summary(summary, now))
         }
-        ShowWhat::Peers(plain) => {
+        ShowWhat::Peers { peer: None, plain } => {
             let peers = client(&plain).peers().await?;
             answer(&plain, &peers, |peers| render::peers(peers, now))
         }
+        ShowWhat::Peers {
+            peer: Some(name),
+            plain,
+        } => {
+            let peer = client(&plain).peer(&name).await?;
+            answer(&plain, &peer, |peer| render::peer(peer, now))
+        }
+        ShowWhat::Bfd(plain) => {
+            let sessions = client(&plain).bfd().await?;
+            answer(&plain, &sessions, |sessions| render::bfd(sessions, now))
+        }
+        ShowWhat::Policy { policy, plain } => policies(policy, &plain).await,
         ShowWhat::Instances {
             instance: None,
             plain,
@@ -133,6 +153,20 @@ pub async fn show(args: ShowArgs) -> Result<(), Failure> {
             };
             let objects: Vec<&dto::DesiredObject> = objects.iter().filter(wanted).collect();
             answer(&plain, &objects, |objects| render::dataplane(objects))
+        }
+    }
+}
+
+async fn policies(name: Option<String>, plain: &PlainArgs) -> Result<(), Failure> {
+    let client = client(plain);
+    match name {
+        None => {
+            let policies = client.policies().await?;
+            answer(plain, &policies, |policies| render::policies(policies))
+        }
+        Some(name) => {
+            let policy = client.policy(&name).await?;
+            answer(plain, &policy, render::policy)
         }
     }
 }
@@ -164,13 +198,17 @@ async fn instance(id: &str, plain: &PlainArgs) -> Result<(), Failure> {
 
 async fn routes(args: RoutesArgs, now: Timestamp) -> Result<(), Failure> {
     let client = client(&args.plain);
+    let (peer, advertised_to) = match args.advertised {
+        true => (None, args.peer),
+        false => (args.peer, args.advertised_to),
+    };
     let mut query = dto::RouteQuery {
         family: args.family.map(|family| family.to_string()),
         instance: args.instance,
         mac: args.mac.map(|mac| mac.to_string()),
         ip: args.ip.map(|ip| ip.to_string()),
-        peer: args.peer.map(|peer| peer.to_string()),
-        advertised_to: args.advertised_to.map(|peer| peer.to_string()),
+        peer,
+        advertised_to,
         local: args.local.then_some(true),
         after: None,
         limit: None,
@@ -186,7 +224,7 @@ async fn routes(args: RoutesArgs, now: Timestamp) -> Result<(), Failure> {
     }
     routes.sort_by(|a, b| a.family.cmp(&b.family).then_with(|| a.nlri.cmp(&b.nlri)));
     answer(&args.plain, &routes, |routes| {
-        render::routes(routes, args.long, now)
+        render::routes(routes, args.detail, now)
     })
 }
 
@@ -201,9 +239,11 @@ pub async fn why(args: WhyArgs) -> Result<(), Failure> {
     answer(&args.plain, &report, |report| {
         render::why(&args.address, report, now)
     })?;
-    match report.instances.is_empty() && args.plain.json {
+    let is_empty =
+        report.instances.is_empty() && report.routes.is_empty() && report.not_taken.is_empty();
+    match is_empty && args.plain.json {
         true => Err(Failure::Absent(format!(
-            "{} is not known in any instance here",
+            "nothing is known of {} here",
             args.address
         ))),
         false => Ok(()),

@@ -1,11 +1,15 @@
 //! What the API answers, as text for people.
 
+mod bgp;
+
 use chanter_api::dto::{
-    Attachment, DesiredObject, EventRecord, Instance, Path, PathSource, Peer, PeerFamily, Route,
-    Status, StatusName, Summary, WhyReport, WhyStage,
+    Attachment, DesiredObject, Direction, EventRecord, Instance, Path, PathSource, Peer,
+    PeerFamily, Route, Status, StatusName, Summary, WhyReport, WhyStage, WhyStep,
 };
 use jiff::Timestamp;
 use serde_json::Value;
+
+pub(crate) use bgp::{bfd, peer, policies, policy, policy_outcome, reload};
 
 use super::count;
 use super::table::{Align, Table, pairs};
@@ -89,6 +93,29 @@ pub(crate) fn summary(summary: &Summary, now: Timestamp) -> String {
 
 /// Peers, a line each.
 pub(crate) fn peers(peers: &[Peer], now: Timestamp) -> String {
+    let reasons = |peer: &Peer| {
+        let lost = peer.last_error.as_ref().filter(|_| !is_up(peer));
+        [
+            peer.held.as_ref().map(|held| format!("stopped: {held}")),
+            lost.map(|error| format!("lost last: {error}")),
+            peer.attempt_error
+                .as_ref()
+                .map(|error| format!("last attempt: {error}")),
+        ]
+    };
+    peer_table(peers, now, reasons)
+}
+
+fn is_up(peer: &Peer) -> bool {
+    peer.state == "Established"
+}
+
+/// Peers with `more` remarks on each.
+fn peer_table<const N: usize>(
+    peers: &[Peer],
+    now: Timestamp,
+    more: impl Fn(&Peer) -> [Option<String>; N],
+) -> String {
     let mut table = Table::new(&[
         ("PEER", Left),
         ("AS", Right),
@@ -108,14 +135,8 @@ pub(crate) fn peers(peers: &[Peer], now: Timestamp) -> String {
             let blank = (0..5).map(|_| String::new());
             table.row(blank.chain(family_cells(Some(family))));
         }
-        let notes = [
-            peer.description.clone(),
-            wanted(peer),
-            peer.last_error
-                .as_ref()
-                .map(|error| format!("lost last: {error}")),
-        ];
-        for note in notes.into_iter().flatten() {
+        let notes = [peer.description.clone(), without_policy(peer), wanted(peer)];
+        for note in notes.into_iter().chain(more(peer)).flatten() {
             table.note(&note);
         }
     }
@@ -132,7 +153,7 @@ fn peer_cells(peer: &Peer, family: Option<&PeerFamily>, now: Timestamp) -> Vec<S
         None => NONE.to_owned(),
     };
     let mut cells = vec![
-        peer.addr.clone(),
+        peer.name.clone(),
         asn,
         peer.state.clone(),
         age(&peer.since, now),
@@ -151,6 +172,16 @@ fn family_cells(family: Option<&PeerFamily>) -> Vec<String> {
     std::iter::once(family.family.clone())
         .chain(counts.map(|count| count.to_string()))
         .collect()
+}
+
+/// In which directions no routes go for want of a policy (RFC 8212).
+fn without_policy(peer: &Peer) -> Option<String> {
+    let words = peer.without_policy.iter().map(|direction| match direction {
+        Direction::In => "takes no routes from it, as it has no import policy",
+        Direction::Out => "gives it no routes, as it has no export policy",
+    });
+    let words: Vec<&str> = words.collect();
+    (!words.is_empty()).then(|| format!("{} (RFC 8212)", words.join("; ")))
 }
 
 /// What the peer asked for by RT constraint.
@@ -266,13 +297,17 @@ pub(crate) fn attachments(attachments: &[Attachment]) -> String {
 }
 
 /// Routes: a line for each path, the best with `>`.
-pub(crate) fn routes(routes: &[Route], long: bool, now: Timestamp) -> String {
+pub(crate) fn routes(routes: &[Route], detail: bool, now: Timestamp) -> String {
     let mut table = Table::new(&[
         ("", Left),
         ("DESTINATION", Left),
+        ("PATH ID", Right),
         ("NEXT HOP", Left),
+        ("GATEWAY", Left),
         ("LABEL", Right),
         ("PREF", Right),
+        ("MED", Right),
+        ("AS PATH", Left),
         ("ROUTE TARGETS", Left),
         ("FROM", Left),
         ("FOR", Left),
@@ -291,8 +326,8 @@ pub(crate) fn routes(routes: &[Route], long: bool, now: Timestamp) -> String {
             if let Some(reason) = &path.lost_because {
                 table.note(&format!("not the best: {reason}"));
             }
-            if long {
-                table.note(&path.attributes);
+            if detail {
+                path_notes(path).iter().for_each(|note| table.note(note));
             }
         }
     }
@@ -304,7 +339,15 @@ pub(crate) fn routes(routes: &[Route], long: bool, now: Timestamp) -> String {
         count(paths_count, "path"),
     ]
     .join(", ");
-    format!("{}\n{counts} (> best, s stale)\n", table.render(""))
+    let table = table.without_empty_columns().render("");
+    format!("{table}\n{counts} (> best, s stale)\n")
+}
+
+/// What does not fit into the line of a path.
+fn path_notes(path: &Path) -> Vec<String> {
+    let mut notes = vec![path.attributes.clone()];
+    notes.extend(path.esi.as_ref().map(|esi| format!("ESI {esi}")));
+    notes
 }
 
 fn path_cells(route: &Route, path: &Path, first: bool, now: Timestamp) -> Vec<String> {
@@ -315,7 +358,7 @@ fn path_cells(route: &Route, path: &Path, first: bool, now: Timestamp) -> Vec<St
     );
     let number = |number: Option<u32>| number.map_or_else(String::new, |number| number.to_string());
     let source = match &path.source {
-        PathSource::Peer { addr, .. } => addr.clone(),
+        PathSource::Peer { name, .. } => name.clone(),
         PathSource::Instance { id } => format!("instance {id}"),
         PathSource::Local => "this node".to_owned(),
     };
@@ -326,9 +369,13 @@ fn path_cells(route: &Route, path: &Path, first: bool, now: Timestamp) -> Vec<St
         } else {
             String::new()
         },
+        number(path.path_id),
         path.next_hop.clone().unwrap_or_default(),
+        path.gateway.clone().unwrap_or_default(),
         number(path.label),
         number(path.local_pref),
+        number(path.med),
+        path.as_path.clone(),
         path.route_targets.join(" "),
         source,
         age(&path.since, now),
@@ -382,31 +429,39 @@ fn value_text(value: &Value) -> String {
 
 /// How an address is reached.
 pub(crate) fn why(address: &str, report: &WhyReport, now: Timestamp) -> String {
-    if report.instances.is_empty() {
-        return format!("{address} is not known in any instance here\n");
+    let steps =
+        |steps: &[WhyStep]| -> String { steps.iter().map(|step| step_lines(step, now)).collect() };
+    let mut parts: Vec<String> = report
+        .instances
+        .iter()
+        .map(|instance| {
+            let head = format!("{address} in {}: {}\n", instance.instance, instance.verdict);
+            head + &steps(&instance.steps)
+        })
+        .collect();
+    if !report.routes.is_empty() {
+        let head = format!("{address} outside VPN instances of this node, the best first:\n");
+        parts.push(head + &steps(&report.routes));
     }
-    let mut parts = Vec::new();
-    for instance in &report.instances {
-        let mut text = format!("{address} in {}: {}\n", instance.instance, instance.verdict);
-        for step in &instance.steps {
-            let since = step
-                .since
-                .as_ref()
-                .map(|since| age(since, now))
-                .unwrap_or_default();
-            text.push_str(&format!(
-                "  {:<10} {:>7}  {}\n",
-                stage(step.stage),
-                since,
-                step.text
-            ));
-            for rejected in &step.rejected {
-                text.push_str(&format!("  {:<10} {:>7}  x {rejected}\n", "", ""));
-            }
-        }
-        parts.push(text);
+    if !report.not_taken.is_empty() {
+        let lines = report.not_taken.iter().map(|line| format!("  x {line}\n"));
+        let head = format!("{address} was lately not taken:\n");
+        parts.push(lines.fold(head, |text, line| text + &line));
+    }
+    if parts.is_empty() {
+        return format!("nothing is known of {address} here\n");
     }
     parts.join("\n")
+}
+
+fn step_lines(step: &WhyStep, now: Timestamp) -> String {
+    let since = step.since.as_ref().map(|since| age(since, now));
+    let since = since.unwrap_or_default();
+    let first = format!("  {:<10} {since:>7}  {}\n", stage(step.stage), step.text);
+    let rejected = step.rejected.iter();
+    rejected.fold(first, |text, reason| {
+        text + &format!("  {:<10} {:>7}  x {reason}\n", "", "")
+    })
 }
 
 fn stage(stage: WhyStage) -> &'static str {

@@ -39,6 +39,26 @@ impl Table {
         self.rows.push(Row::Note(text.to_owned()));
     }
 
+    /// Leaves out columns in which no row has anything.
+    pub(crate) fn without_empty_columns(mut self) -> Self {
+        let is_used = |column: usize| {
+            self.rows.iter().any(|row| match row {
+                Row::Cells(cells) => cells.get(column).is_some_and(|cell| !cell.is_empty()),
+                Row::Note(_) => false,
+            })
+        };
+        let used: Vec<bool> = (0..self.head.len()).map(is_used).collect();
+        let mut columns = used.iter();
+        self.head.retain(|_| columns.next() == Some(&true));
+        for row in &mut self.rows {
+            if let Row::Cells(cells) = row {
+                let mut columns = used.iter();
+                cells.retain(|_| columns.next() == Some(&true));
+            }
+        }
+        self
+    }
+
     /// The table as text; `none` where there are no rows.
     pub(crate) fn render(&self, none: &str) -> String {
         if self.rows.is_empty() {
@@ -56,7 +76,12 @@ impl Table {
         for row in &self.rows {
             match row {
                 Row::Cells(cells) => text.push_str(&self.line(cells, &widths)),
-                Row::Note(note) => text.push_str(&format!("     {note}\n")),
+                Row::Note(note) => {
+                    for (index, line) in folded(note, NOTE_WIDTH).iter().enumerate() {
+                        let indent = if index == 0 { "" } else { "  " };
+                        text.push_str(&format!("     {indent}{line}\n"));
+                    }
+                }
             }
         }
         text
@@ -87,6 +112,24 @@ impl Table {
     }
 }
 
+/// Remarks are folded at this width.
+const NOTE_WIDTH: usize = 100;
+
+/// `text` in lines of at most `width` where spaces allow it.
+pub(crate) fn folded(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Lines of a name and a value, the values under each other.
 pub(crate) fn pairs(lines: &[(&str, String)]) -> String {
     let width = lines
@@ -103,6 +146,20 @@ pub(crate) fn pairs(lines: &[(&str, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_texts_are_folded_and_empty_columns_left_out() {
+        assert_eq!(
+            folded("a bc def ghijklmnop q", 6),
+            ["a bc", "def", "ghijklmnop", "q"]
+        );
+        assert_eq!(folded("", 6), [""]);
+        let head = [("A", Align::Left), ("B", Align::Left), ("C", Align::Right)];
+        let mut table = Table::new(&head);
+        table.row(["x".into(), String::new(), "1".into()]);
+        table.row(["y".into()]);
+        assert_eq!(table.without_empty_columns().render(""), "A  C\nx  1\ny\n");
+    }
 
     #[test]
     fn columns_are_aligned() {

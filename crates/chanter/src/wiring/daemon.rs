@@ -1,28 +1,30 @@
 //! A daemon from start to stop.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use chanter_api::control::Control;
 use chanter_api::rest::RestSource;
 use chanter_api::{ApiState, DataplaneInfo, LogRing, NodeInfo, bagpipe, native};
+use chanter_bfd::{Bfd, BfdConfig};
 use chanter_dataplane::{dummy, linux};
 use chanter_driver::{DesiredFeed, EngineHandle};
 use chanter_engine::EngineConfig;
 use chanter_intent::{Attachment, SourceEvent, SourceId};
-use chanter_speaker::{
-    ListenRange, LocalAs, PeerConfig, Speaker, SpeakerConfig, SpeakerHandle, StopMode,
-};
+use chanter_speaker::{Speaker, StopMode};
 use nix::net::if_::if_nametoindex;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use super::control::{Controller, Load};
 use super::life::Life;
-use super::signals::Signals;
-use super::{logging, sessions, supervisor};
+use super::monitoring::{Monitoring, TapSharing};
+use super::signals::{Signal, Signals};
+use super::speaking::Surroundings;
+use super::{logging, supervisor};
 use crate::build;
 use crate::config::{Config, EvpnDriver, OnStop, Role};
 
@@ -41,11 +43,12 @@ pub(super) enum OwnAs {
 }
 
 /// A daemon to run.
-#[derive(Debug)]
 pub(super) struct Daemon {
     pub(super) role: Role,
     pub(super) own_as: OwnAs,
     pub(super) config: Config,
+    /// Reads it again.
+    pub(super) load: Load,
 }
 
 impl Daemon {
@@ -69,7 +72,7 @@ impl Daemon {
         let engine = running.engine.clone();
         supervisor::ready("running");
         let name = tokio::select! {
-            name = signals.stop() => name,
+            name = obey(&mut signals, &running.control) => name,
             ended = running.tasks.join_next() => {
                 let cause = match ended {
                     Some(Ok(Err(error))) => error,
@@ -114,8 +117,8 @@ impl Daemon {
     }
 
     async fn start(&self, logs: LogRing) -> anyhow::Result<Running> {
-        let config = &self.config;
         let native = self.bind_native().await?;
+        let config = &self.config;
         let bagpipe = match config.api {
             Some(addr) => Some(chanter_api::bind_tcp(addr).await?),
             None => None,
@@ -130,9 +133,8 @@ impl Daemon {
         self.start_dataplane(&mut tasks, feed, engine.clone());
         let rest = self.open_rest(&engine)?;
         rest.restore().await?;
-        let speaker = Speaker::start(self.speaker_config(&life), engine.clone()).await?;
-        let speaker = Arc::new(speaker);
-        let state = Arc::new(self.api_state(&engine, rest, &speaker, logs));
+        let control = Arc::new(self.start_speaker(&engine, &life).await?);
+        let state = Arc::new(self.api_state(&engine, rest, &control, logs));
         let (stop, stopped) = watch::channel(());
         if let Some(listener) = native {
             let router = native::router(Arc::clone(&state));
@@ -153,11 +155,32 @@ impl Daemon {
         }
         Ok(Running {
             engine,
-            speaker,
+            control,
             life,
             tasks,
             stop,
         })
+    }
+
+    async fn start_speaker(
+        &self,
+        engine: &EngineHandle,
+        life: &Life,
+    ) -> anyhow::Result<Controller> {
+        let sharing = TapSharing::start();
+        let surroundings = Surroundings {
+            own_as: self.own_as,
+            restarting: life.is_restart(),
+            bfd: Some(Bfd::start(BfdConfig::default()).context("BFD")?),
+            tap: Some(sharing.tap.clone()),
+        };
+        let config = surroundings.speaker_config(&self.config.bgp);
+        let speaker = Arc::new(Speaker::start(config, engine.clone()).await?);
+        let monitoring = Monitoring::new(engine.clone(), Arc::clone(&speaker), sharing);
+        monitoring.apply(&self.config).await;
+        let (config, load) = (self.config.clone(), Arc::clone(&self.load));
+        let speaking = (speaker, surroundings);
+        Ok(Controller::new(speaking, monitoring, config, load))
     }
 
     /// The fake reflector's predecessor could run as often as there were namespaces for it, so a
@@ -238,67 +261,17 @@ impl Daemon {
         Ok(RestSource::open(engine.clone(), dir, REST_PATIENCE, keep)?)
     }
 
-    fn speaker_config(&self, life: &Life) -> SpeakerConfig {
-        let bgp = &self.config.bgp;
-        let local_as = match self.own_as {
-            OwnAs::Configured => LocalAs::Fixed(bgp.local_as),
-            OwnAs::ThatOfEachPeer => LocalAs::MirrorPeer,
-        };
-        let peers = bgp.peers.iter().map(|peer| PeerConfig {
-            addr: peer.addr,
-            port: peer.port,
-            remote_as: peer.remote_as,
-            local_addr: self.source_address(peer.addr),
-            passive: peer.passive,
-            role_client: peer.session.client,
-            hold_time: peer.session.hold_time,
-            families: peer.session.families.clone(),
-            graceful_restart: bgp.graceful_restart,
-            description: peer.description.clone(),
-        });
-        let ranges = bgp.ranges.iter().map(|range| ListenRange {
-            prefix: range.prefix,
-            remote_as: range.remote_as,
-            role_client: range.session.client,
-            hold_time: range.session.hold_time,
-            families: range.session.families.clone(),
-            graceful_restart: bgp.graceful_restart,
-            description: None,
-            limit: range.limit,
-        });
-        SpeakerConfig {
-            listen: bgp.listen.clone(),
-            peers: peers.collect(),
-            ranges: ranges.collect(),
-            restarting: life.is_restart(),
-            ..SpeakerConfig::new(local_as, bgp.router_id)
-        }
-    }
-
-    /// Our address towards a peer: the configured one where it is of the same IP version.
-    fn source_address(&self, peer: IpAddr) -> Option<IpAddr> {
-        self.config
-            .bgp
-            .local_address
-            .filter(|addr| addr.is_ipv4() == peer.is_ipv4())
-    }
-
     fn api_state(
         &self,
         engine: &EngineHandle,
         rest: RestSource,
-        speaker: &Arc<SpeakerHandle>,
+        control: &Arc<Controller>,
         logs: LogRing,
     ) -> ApiState {
         let config = &self.config;
-        let speaker = Arc::clone(speaker);
-        let local_as = config.bgp.local_as;
-        let peers = move || {
-            speaker
-                .peers()
-                .into_iter()
-                .map(|status| sessions::session(status, local_as))
-                .collect()
+        let sessions = {
+            let control = Arc::clone(control);
+            move || control.sessions()
         };
         let dataplane = match self.role {
             Role::Agent => config.evpn.driver.name(),
@@ -307,7 +280,8 @@ impl Daemon {
         ApiState {
             engine: engine.clone(),
             rest,
-            sessions: Arc::new(peers),
+            sessions: Arc::new(sessions),
+            control: Arc::clone(control) as Arc<dyn Control>,
             logs,
             node: NodeInfo {
                 version: build::VERSION.to_owned(),
@@ -318,6 +292,7 @@ impl Daemon {
                     name: dataplane.to_owned(),
                     local_address: config.evpn.vtep,
                 },
+                local_as: config.bgp.local_as.0,
                 rt_constraint: config.bgp.rt_constraint,
             },
         }
@@ -326,7 +301,7 @@ impl Daemon {
     async fn stop(&self, running: Running) {
         let Running {
             engine,
-            speaker,
+            control,
             life,
             mut tasks,
             stop,
@@ -337,15 +312,16 @@ impl Daemon {
         if !keep {
             withdraw(&engine).await;
         }
-        let silent = keep && self.config.bgp.graceful_restart.is_some();
-        let mode = if silent {
+        let mode = if keep {
+            // Peers without graceful restart are told nevertheless.
             StopMode::Silent
         } else {
             StopMode::Cease {
                 text: "the daemon is stopped".to_owned(),
             }
         };
-        speaker.stop(mode).await;
+        control.speaker.stop(mode).await;
+        control.monitoring.stop().await;
         if !keep {
             life.end_clean();
         }
@@ -356,11 +332,26 @@ impl Daemon {
 /// The parts of a running daemon.
 struct Running {
     engine: EngineHandle,
-    speaker: Arc<SpeakerHandle>,
+    control: Arc<Controller>,
     life: Life,
     /// None of them is to end before the daemon.
     tasks: JoinSet<anyhow::Result<()>>,
     stop: watch::Sender<()>,
+}
+
+/// Does what signals ask for until one asks to stop; gives that one's name.
+async fn obey(signals: &mut Signals, control: &Controller) -> &'static str {
+    loop {
+        match signals.next().await {
+            Signal::Stop(name) => return name,
+            Signal::Reload => {
+                supervisor::reloading();
+                // It tells the log.
+                let _ = control.reload().await;
+                supervisor::ready("running");
+            }
+        }
+    }
 }
 
 /// Completes when the daemon stops.

@@ -6,28 +6,33 @@
 //!                                   dataplane
 //! ```
 
+mod control;
 mod daemon;
 mod life;
 mod logging;
+mod monitoring;
 mod sessions;
 mod signals;
+mod speaking;
 mod supervisor;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use chanter_types::{Asn, Prefix};
+use chanter_types::Asn;
 
 use crate::cli::{ConfigArgs, DaemonArgs, EXIT_RUNTIME, EXIT_USAGE};
 use crate::config::{
-    BgpConfig, Config, ConfigError, DEFAULT_GRACEFUL_RESTART, DEFAULT_HOLD_TIME,
-    DEFAULT_RANGE_LIMIT, DEFAULT_VXLAN_PORT, EvpnConfig, EvpnDriver, LogConfig, LogFormat, Node,
-    OnStop, Range, Role, SessionConfig, ThisNode, everywhere,
+    BgpConfig, BmpConfig, Config, ConfigError, DEFAULT_GRACEFUL_RESTART, DEFAULT_VXLAN_PORT,
+    EvpnConfig, EvpnDriver, LogConfig, LogFormat, MrtConfig, Node, OnStop, Role, ThisNode,
+    everywhere,
 };
-use chanter_bgp::Family;
 
 use daemon::{Daemon, OwnAs};
+use speaking::everybody;
 
 /// `chanter agent`.
 pub fn agent(args: DaemonArgs) -> ExitCode {
@@ -45,6 +50,7 @@ pub fn fake_rr() -> ExitCode {
         role: Role::RouteReflector,
         own_as: OwnAs::ThatOfEachPeer,
         config: fake_rr_config(),
+        load: Arc::new(|_| Ok(fake_rr_config())),
     })
 }
 
@@ -53,7 +59,16 @@ fn configured(role: Role, args: DaemonArgs) -> ExitCode {
         Ok(config) => run(Daemon {
             role,
             own_as: OwnAs::Configured,
-            config: overridden(config, args),
+            config: overridden(config, &args),
+            load: Arc::new(move |running| {
+                let files = config_files(&args.config);
+                let config =
+                    files.and_then(|files| Config::load_again(&files, role, &ThisNode, running));
+                match config {
+                    Ok(config) => Ok(overridden(config, &args)),
+                    Err(error) => Err(error.to_string()),
+                }
+            }),
         }),
         Err(error) => {
             eprintln!("{error}");
@@ -106,38 +121,19 @@ fn config_files(args: &ConfigArgs) -> Result<Vec<PathBuf>, ConfigError> {
     }
 }
 
-fn overridden(mut config: Config, args: DaemonArgs) -> Config {
+/// What the command line says in the place of the configuration.
+fn overridden(mut config: Config, args: &DaemonArgs) -> Config {
     if args.debug {
         config.log.level = config.log.level.max(tracing::Level::DEBUG);
     }
     config.log.format = args.log_format.unwrap_or(config.log.format);
-    config.log.file = args.log_file.or(config.log.file);
-    config.socket = args.socket.unwrap_or(config.socket);
-    config.state_dir = args.state_dir.unwrap_or(config.state_dir);
+    config.log.file = args.log_file.clone().or(config.log.file);
+    config.socket = args.socket.clone().unwrap_or(config.socket);
+    config.state_dir = args.state_dir.clone().unwrap_or(config.state_dir);
     config
 }
 
 fn fake_rr_config() -> Config {
-    let session = SessionConfig {
-        client: true,
-        hold_time: DEFAULT_HOLD_TIME,
-        families: vec![
-            Family::L2VPN_EVPN,
-            Family::IPV4_RTC,
-            Family::IPV4_UNICAST,
-            Family::IPV6_UNICAST,
-        ],
-    };
-    let everybody: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let ranges = everybody
-        .into_iter()
-        .filter_map(|addr| Prefix::new(addr, 0))
-        .map(|prefix| Range {
-            prefix,
-            remote_as: None,
-            session: session.clone(),
-            limit: DEFAULT_RANGE_LIMIT as usize,
-        });
     Config {
         files: Vec::new(),
         warnings: Vec::new(),
@@ -158,7 +154,9 @@ fn fake_rr_config() -> Config {
             graceful_restart: Some(DEFAULT_GRACEFUL_RESTART),
             listen: everywhere(&ThisNode),
             peers: Vec::new(),
-            ranges: ranges.collect(),
+            ranges: everybody(),
+            hostname: None,
+            policies: BTreeMap::new(),
         },
         evpn: EvpnConfig {
             driver: EvpnDriver::Dummy,
@@ -166,11 +164,17 @@ fn fake_rr_config() -> Config {
             vxlan_port: DEFAULT_VXLAN_PORT,
         },
         api: None,
+        bmp: BmpConfig::default(),
+        mrt: MrtConfig::default(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use chanter_speaker::RemoteAs;
+
     use super::*;
 
     #[test]
@@ -202,7 +206,8 @@ mod tests {
                 .iter()
                 .find(|range| range.prefix.contains(addr))
                 .unwrap();
-            assert_eq!((range.remote_as, range.session.client), (None, true));
+            assert_eq!(range.options.remote_as, RemoteAs::Any);
+            assert!(range.options.role_client);
         }
     }
 }

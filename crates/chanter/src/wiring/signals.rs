@@ -1,15 +1,23 @@
 //! What the process is told from outside.
 
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::warn;
+use tokio::signal::unix::{self, SignalKind, signal};
+
+/// What a signal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Stop, told by the signal so named.
+    Stop(&'static str),
+    /// Read the configuration again.
+    Reload,
+}
 
 /// The signals that mean something to a daemon.
 #[derive(Debug)]
 pub(super) struct Signals {
-    term: Signal,
-    int: Signal,
-    hup: Signal,
+    term: unix::Signal,
+    int: unix::Signal,
+    hup: unix::Signal,
 }
 
 impl Signals {
@@ -23,17 +31,12 @@ impl Signals {
         })
     }
 
-    /// Completes when the process is to stop, with the signal's name.
-    pub(super) async fn stop(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.term.recv() => return "SIGTERM",
-                _ = self.int.recv() => return "SIGINT",
-                _ = self.hup.recv() => warn!(
-                    "SIGHUP: the configuration cannot be reloaded in this release; restart instead, \
-                     which interrupts no traffic"
-                ),
-            }
+    /// The next one.
+    pub(super) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.term.recv() => Signal::Stop("SIGTERM"),
+            _ = self.int.recv() => Signal::Stop("SIGINT"),
+            _ = self.hup.recv() => Signal::Reload,
         }
     }
 }
