@@ -166,7 +166,7 @@ pub fn table(case: &Case, rows: &[Row]) -> String {
             }
             Err(outcome) => {
                 // The rest of a failure is the daemon's log.
-                let words = in_words(&outcome, run);
+                let words = in_words(outcome, run);
                 let words = words.lines().next().unwrap_or_default();
                 let _ = writeln!(text, "| {device}{few} | {words} |");
             }
@@ -193,7 +193,7 @@ fn against_bars(ratios: &[f64; COLUMNS.len()]) -> String {
         };
         let share = 1.0 / ratio;
         // A daemon that needs next to nothing has no share.
-        if column.bar.is_some_and(|bar| !(share <= bar)) {
+        if column.bar.is_some_and(|bar| share.is_nan() || share > bar) {
             missed.push(format!("{name} {share:.2}"));
         }
     }
@@ -211,14 +211,14 @@ fn join(cells: impl Iterator<Item = String>) -> String {
 
 /// The middle one of the rounds, for each figure by itself; a round that was given up is the
 /// daemon's outcome.
-fn medians(outcomes: &[Outcome], run: &Run) -> Result<[f64; COLUMNS.len()], Outcome> {
+fn medians<'a>(outcomes: &'a [Outcome], run: &Run) -> Result<[f64; COLUMNS.len()], &'a Outcome> {
     let mut done: Vec<[f64; COLUMNS.len()]> = Vec::new();
     for outcome in outcomes {
         match outcome {
             Outcome::Done(figures) => {
                 done.push(std::array::from_fn(|at| (COLUMNS[at].value)(figures, run)))
             }
-            Outcome::GaveUp { .. } | Outcome::Failed(_) => return Err(outcome.clone()),
+            Outcome::GaveUp { .. } | Outcome::Failed(_) => return Err(outcome),
         }
     }
     Ok(std::array::from_fn(|column| {

@@ -1,5 +1,6 @@
 //! `cargo xtask check`: rules of the project that neither the compiler nor clippy knows.
 
+mod compliance;
 mod purity;
 mod sizes;
 mod words;
@@ -27,6 +28,7 @@ fn findings() -> Result<Vec<String>> {
     for check in text_checks {
         findings.extend(files.iter().flat_map(check));
     }
+    findings.extend(compliance::check(&files));
     Ok(findings)
 }
 

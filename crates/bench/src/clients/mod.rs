@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use chanter_interop::run;
 use clap::Args;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -28,6 +29,9 @@ use state::{Plan, Shared};
 const SAMPLE: Duration = Duration::from_millis(200);
 /// Keepalives and retries of those who are slow; nothing takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Descriptors that are no sessions of clients.
+const DESCRIPTORS_BESIDE: u32 = 200;
 
 /// What the clients do.
 #[derive(Debug, Clone, Args)]
@@ -79,6 +83,8 @@ pub struct ClientsFigures {
     pub memory: [u64; 4],
     /// Processor time of the daemon until all were up, and while they changed their routes.
     pub cpu: [Duration; 2],
+    /// Processor time of the generator while they changed their routes.
+    pub own_cpu: Duration,
 }
 
 /// Runs the clients against a fresh `chanter rr`.
@@ -87,6 +93,7 @@ pub struct ClientsFigures {
 /// If a session ends that nobody ended, a client gets what it has not asked for, or does not have
 /// in the end what it should have.
 pub fn run_clients(options: &ClientsOptions, setting: &Setting) -> Result<ClientsFigures> {
+    allow_descriptors(options.clients)?;
     let pair = Pair::create(1)?;
     pair.add_client_network()?;
     let running = Device::Chanter.start(&pair, setting)?;
@@ -100,6 +107,47 @@ pub fn run_clients(options: &ClientsOptions, setting: &Setting) -> Result<Client
     });
     interrupt::check()?;
     figures.map_err(|error| error.context(format!("the end of its log:\n{}", running.log_tail())))
+}
+
+/// Lets this process, and the one that it will start, have a connection for each client.
+fn allow_descriptors(clients: u32) -> Result<()> {
+    let pid = std::process::id().to_string();
+    let limits = format!("--nofile={0}:{0}", clients + DESCRIPTORS_BESIDE);
+    let has = run(&[
+        "prlimit",
+        "--pid",
+        &pid,
+        "--nofile",
+        "--noheadings",
+        "--output",
+        "SOFT",
+    ])?;
+    let has = has.trim().parse().unwrap_or(u32::MAX);
+    if has < clients + DESCRIPTORS_BESIDE {
+        run(&["prlimit", "--pid", &pid, &limits])?;
+    }
+    Ok(())
+}
+
+/// Waits until the daemon listens for BGP: what it is before anybody connects can be seen then.
+async fn wait_for_listener(pid: u32) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    // Port 179, state LISTEN.
+    let listens = |line: &str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let is_bgp = fields.next().is_some_and(|local| local.ends_with(":00B3"));
+        is_bgp && fields.nth(1) == Some("0A")
+    };
+    loop {
+        let path = format!("/proc/{pid}/net/tcp");
+        let sockets = std::fs::read_to_string(path).context("the device has ended")?;
+        if sockets.lines().any(listens) {
+            return Ok(());
+        }
+        interrupt::check()?;
+        ensure!(Instant::now() < deadline, "the device does not listen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn plans(options: &ClientsOptions) -> Vec<Plan> {
@@ -119,6 +167,7 @@ fn plans(options: &ClientsOptions) -> Vec<Plan> {
 
 async fn drive(options: &ClientsOptions, shared: &Arc<Shared>, pid: u32) -> Result<ClientsFigures> {
     let (phase, phases) = watch::channel(state::Phase::Connect);
+    wait_for_listener(pid).await?;
     let before = Memory::of(pid)?.resident;
     let cpu_start = Cpu::of(pid)?;
     let start = Instant::now();
@@ -141,6 +190,7 @@ async fn drive(options: &ClientsOptions, shared: &Arc<Shared>, pid: u32) -> Resu
 
     let received = shared.received.load(Ordering::Relaxed);
     let sent = shared.sent.load(Ordering::Relaxed);
+    let own_cpu = Cpu::of(std::process::id())?;
     let changing = Instant::now();
     phase.send_replace(state::Phase::Change);
     let mut most = all_up;
@@ -152,6 +202,7 @@ async fn drive(options: &ClientsOptions, shared: &Arc<Shared>, pid: u32) -> Resu
     }
     let lasted = changing.elapsed();
     let cpu_changed = Cpu::of(pid)?;
+    let own_cpu = Cpu::of(std::process::id())?.since(&own_cpu);
     let received = shared.received.load(Ordering::Relaxed) - received;
     let sent = shared.sent.load(Ordering::Relaxed) - sent;
 
@@ -178,6 +229,7 @@ async fn drive(options: &ClientsOptions, shared: &Arc<Shared>, pid: u32) -> Resu
         flaps: shared.flaps.load(Ordering::Relaxed),
         memory: [before, all_up, most.max(end), end].map(|kib| kib * 1024),
         cpu: [cpu_up.since(&cpu_start), cpu_changed.since(&cpu_up)],
+        own_cpu,
     })
 }
 
@@ -237,6 +289,13 @@ pub fn clients_table(options: &ClientsOptions, figures: &ClientsFigures) -> Resu
                 "{:.1} s ({:.0} % of one core)",
                 figures.cpu[1].as_secs_f64(),
                 100.0 * figures.cpu[1].as_secs_f64() / figures.lasted.as_secs_f64()
+            ),
+        ),
+        (
+            "CPU of the generator meanwhile, one thread".to_owned(),
+            format!(
+                "{:.0} % of one core",
+                100.0 * figures.own_cpu.as_secs_f64() / figures.lasted.as_secs_f64()
             ),
         ),
         ("session flaps".to_owned(), figures.flaps.to_string()),
