@@ -9,6 +9,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::ASN;
@@ -178,17 +180,7 @@ impl Agent {
 
     /// One of its operator's commands, with `--json`.
     pub fn cli(&self, arguments: &[&str]) -> Result<Value> {
-        let mut command = self
-            .node
-            .namespace
-            .command(self.node.directory.join("bin/chanter"));
-        command
-            .args(arguments)
-            .arg("--json")
-            .arg("--socket")
-            .arg(socket(&self.node));
-        let text = output(&mut command)?;
-        serde_json::from_str(&text).with_context(|| format!("chanter {arguments:?}: {text}"))
+        cli(&self.node, arguments)
     }
 
     /// Waits until `count` of its sessions are established.
@@ -280,6 +272,7 @@ impl Agent {
 pub struct Reflector {
     /// Where it runs.
     pub node: Node,
+    asn: u32,
     daemon: Option<Process>,
     lab_directory: PathBuf,
 }
@@ -287,23 +280,79 @@ pub struct Reflector {
 impl Reflector {
     /// Starts it; every address of the underlay may connect as a client.
     pub fn start(lab: &Lab, node: &Node) -> Result<Self> {
-        let mut text = head(node)?;
-        writeln!(text, "cluster_id = \"{}\"", node.ip())?;
+        let mut text = String::new();
         for prefix in ["10.97.0.0/24", "fd97::/64"] {
             writeln!(
                 text,
                 "[[bgp.ranges]]\nprefix = \"{prefix}\"\nas = {ASN}\nclient = true"
             )?;
         }
-        fs::write(config_file(node), text)?;
+        Self::configured(lab, node, &text)
+    }
+
+    /// Starts it with `text` behind the options of the node itself, in the section `[bgp]`.
+    pub fn configured(lab: &Lab, node: &Node, text: &str) -> Result<Self> {
+        Self::of_as(lab, node, ASN, text)
+    }
+
+    /// Starts it in another AS.
+    pub fn of_as(lab: &Lab, node: &Node, asn: u32, text: &str) -> Result<Self> {
+        write_reflector(node, asn, text)?;
         link(node, "chanter", &chanter_program()?)?;
         let mut reflector = Self {
             node: node.clone(),
+            asn,
             daemon: None,
             lab_directory: lab.directory().to_owned(),
         };
         reflector.spawn()?;
         Ok(reflector)
+    }
+
+    /// Has another configuration read, as an operator would: SIGHUP.
+    pub fn reload(&self, text: &str) -> Result<()> {
+        write_reflector(&self.node, self.asn, text)?;
+        let daemon = self
+            .daemon
+            .as_ref()
+            .context("the reflector is not running")?;
+        let pid = i32::try_from(daemon.id())?;
+        kill(Pid::from_raw(pid), Signal::SIGHUP)?;
+        Ok(())
+    }
+
+    /// One of its operator's commands, with `--json`.
+    pub fn cli(&self, arguments: &[&str]) -> Result<Value> {
+        cli(&self.node, arguments)
+    }
+
+    /// How many octets of memory it holds (resident set).
+    pub fn resident(&self) -> Result<u64> {
+        let daemon = self.daemon.as_ref();
+        let id = daemon.context("the reflector is not running")?.id();
+        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next());
+        let kib: u64 = kib.context("no VmRSS")?.parse()?;
+        Ok(kib * 1024)
+    }
+
+    /// What it says about the session with `addr`.
+    pub fn peer(&self, addr: IpAddr) -> Result<Value> {
+        let peers = self.cli(&["show", "peers"])?;
+        let all = peers.as_array().or_else(|| peers["peers"].as_array());
+        let found = all
+            .into_iter()
+            .flatten()
+            .find(|peer| peer["addr"] == addr.to_string());
+        found
+            .cloned()
+            .with_context(|| format!("no peer {addr}: {peers}"))
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.daemon.as_ref().map(Process::log).unwrap_or_default()
     }
 
     /// `kill -9` and start.
@@ -346,7 +395,7 @@ pub fn persona(node: &Node, name: &str, arguments: &[&str]) -> Result<String> {
 
 impl AgentConfig {
     fn render(&self, node: &Node) -> Result<String> {
-        let mut text = head(node)?;
+        let mut text = head(node, ASN)?;
         for peer in &self.peers {
             writeln!(text, "[[bgp.peers]]\naddress = \"{peer}\"\nas = {ASN}")?;
         }
@@ -359,7 +408,7 @@ impl AgentConfig {
     }
 }
 
-fn head(node: &Node) -> Result<String> {
+fn head(node: &Node, asn: u32) -> Result<String> {
     let mut text = String::new();
     writeln!(
         text,
@@ -367,8 +416,28 @@ fn head(node: &Node) -> Result<String> {
         node.directory.join("state").display()
     )?;
     writeln!(text, "socket = \"{}\"", socket(node).display())?;
-    writeln!(text, "[bgp]\nas = {ASN}\nlocal_address = \"{}\"", node.ip())?;
+    writeln!(text, "[bgp]\nas = {asn}\nlocal_address = \"{}\"", node.ip())?;
     Ok(text)
+}
+
+fn write_reflector(node: &Node, asn: u32, text: &str) -> Result<()> {
+    let mut whole = head(node, asn)?;
+    writeln!(whole, "cluster_id = \"{}\"", node.ip())?;
+    whole.push_str(text);
+    fs::write(config_file(node), whole)?;
+    Ok(())
+}
+
+fn cli(node: &Node, arguments: &[&str]) -> Result<Value> {
+    let mut command = node.namespace.command(node.directory.join("bin/chanter"));
+    command.args(arguments).arg("--json");
+    command.arg("--socket").arg(socket(node));
+    let text = output(&mut command)?;
+    // Commands that change something say nothing.
+    if text.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_str(&text).with_context(|| format!("chanter {arguments:?}: {text}"))
 }
 
 fn config_file(node: &Node) -> PathBuf {

@@ -1,6 +1,8 @@
 //! The programs that Chanter meets in the field.
 
 pub(crate) mod bagpipe;
+pub(crate) mod bird;
+pub(crate) mod exabgp;
 pub(crate) mod frr;
 pub(crate) mod gobgp;
 

@@ -27,6 +27,7 @@ pub struct Frr {
     lab_directory: PathBuf,
     sockets: PathBuf,
     zebra: Option<Process>,
+    bfdd: Option<Process>,
     bgpd: Option<Process>,
 }
 
@@ -37,6 +38,10 @@ pub struct FrrConfig {
     pub peers: Vec<IpAddr>,
     /// Whether they are its route-reflector clients.
     pub clients: bool,
+    /// The whole configuration, in place of what follows from the others.
+    pub text: Option<String>,
+    /// Whether bfdd runs too.
+    pub bfd: bool,
 }
 
 impl Frr {
@@ -57,11 +62,30 @@ impl Frr {
             lab_directory,
             sockets,
             zebra: None,
+            bfdd: None,
             bgpd: None,
         };
         frr.zebra = Some(frr.spawn("zebra")?);
+        if config.bfd {
+            frr.bfdd = Some(frr.spawn("bfdd")?);
+        }
         frr.start_bgpd()?;
         Ok(frr)
+    }
+
+    /// `kill -9` of bgpd, nothing else; zebra and the dataplane stay.
+    pub fn kill(&mut self) -> Result<()> {
+        self.bgpd.take().context("bgpd is not running")?.kill()
+    }
+
+    /// Commands of the configuration mode, one a line.
+    pub fn configure(&self, lines: &str) -> Result<()> {
+        let mut command = self.vtysh_command();
+        command.args(["-c", "configure terminal"]);
+        for line in lines.lines() {
+            command.args(["-c", line.trim()]);
+        }
+        output(&mut command).map(drop)
     }
 
     /// Ends bgpd and starts it again with the same configuration; zebra and the dataplane stay.
@@ -72,7 +96,8 @@ impl Frr {
         self.start_bgpd()
     }
 
-    fn start_bgpd(&mut self) -> Result<()> {
+    /// Starts bgpd (again).
+    pub fn start_bgpd(&mut self) -> Result<()> {
         self.bgpd = Some(self.spawn("bgpd")?);
         let config = self.sockets.join("frr.conf");
         output(self.vtysh_command().arg("-f").arg(config)).map(drop)
@@ -266,6 +291,9 @@ fn bridge_of(vni: u32) -> String {
 
 impl FrrConfig {
     fn render(&self, node: &Node) -> Result<String> {
+        if let Some(text) = &self.text {
+            return Ok(text.clone());
+        }
         let mut text = String::new();
         writeln!(
             text,

@@ -40,6 +40,14 @@ pub struct GobgpConfig {
     pub rt_constraint: bool,
     /// Whether it keeps the routes of a restarting peer (RFC 4724).
     pub graceful_restart: bool,
+    /// Its AS, if it is not [`ASN`].
+    pub asn: Option<u32>,
+    /// The AS of its peers, if it is not its own.
+    pub peer_asn: Option<u32>,
+    /// Families as it names them, in place of EVPN.
+    pub families: Vec<&'static str>,
+    /// Whether it takes and sends several paths of each of them (RFC 7911).
+    pub add_paths: bool,
 }
 
 impl Gobgp {
@@ -66,7 +74,14 @@ impl Gobgp {
         self.spawn()
     }
 
-    fn spawn(&mut self) -> Result<()> {
+    /// `kill -9`, nothing else.
+    pub fn kill(&mut self) -> Result<()> {
+        let daemon = self.daemon.take().context("GoBGP is not running")?;
+        daemon.kill()
+    }
+
+    /// Starts it (again).
+    pub fn spawn(&mut self) -> Result<()> {
         let mut command = self.node.namespace.command(installed("/usr/bin/gobgpd")?);
         command
             .arg("-f")
@@ -89,7 +104,8 @@ impl Gobgp {
         output(&mut command)
     }
 
-    fn json(&self, line: &str) -> Result<Value> {
+    /// A `gobgp` command that answers in JSON.
+    pub fn json(&self, line: &str) -> Result<Value> {
         let text = self.cli(&format!("{line} -j"))?;
         serde_json::from_str(&text).with_context(|| format!("gobgp {line}: {text}"))
     }
@@ -248,14 +264,19 @@ fn text_or_empty(value: &Value) -> &str {
 impl GobgpConfig {
     fn render(&self, node: &Node) -> Result<String> {
         let mut text = String::new();
+        let asn = self.asn.unwrap_or(ASN);
+        let peer_asn = self.peer_asn.unwrap_or(asn);
         writeln!(
             text,
-            "[global.config]\n  as = {ASN}\n  router-id = \"{}\"",
+            "[global.config]\n  as = {asn}\n  router-id = \"{}\"",
             node.ip()
         )?;
         if self.listen {
             writeln!(text, "[[peer-groups]]\n  [peer-groups.config]")?;
-            writeln!(text, "    peer-group-name = \"any\"\n    peer-as = {ASN}")?;
+            writeln!(
+                text,
+                "    peer-group-name = \"any\"\n    peer-as = {peer_asn}"
+            )?;
             self.render_session(&mut text, "peer-groups", node)?;
             writeln!(text, "[[dynamic-neighbors]]\n  [dynamic-neighbors.config]")?;
             writeln!(
@@ -267,7 +288,7 @@ impl GobgpConfig {
             writeln!(text, "[[neighbors]]\n  [neighbors.config]")?;
             writeln!(
                 text,
-                "    neighbor-address = \"{peer}\"\n    peer-as = {ASN}"
+                "    neighbor-address = \"{peer}\"\n    peer-as = {peer_asn}"
             )?;
             self.render_session(&mut text, "neighbors", node)?;
         }
@@ -297,7 +318,11 @@ impl GobgpConfig {
             )?;
         }
         let rt_constraint = self.rt_constraint.then_some("rtc");
-        for family in ["l2vpn-evpn"].into_iter().chain(rt_constraint) {
+        let families = match self.families.as_slice() {
+            [] => &["l2vpn-evpn"],
+            families => families,
+        };
+        for family in families.iter().copied().chain(rt_constraint) {
             writeln!(
                 text,
                 "  [[{kind}.afi-safis]]\n    [{kind}.afi-safis.config]"
@@ -307,6 +332,12 @@ impl GobgpConfig {
                 writeln!(
                     text,
                     "    [{kind}.afi-safis.mp-graceful-restart.config]\n      enabled = true"
+                )?;
+            }
+            if self.add_paths && family != "rtc" {
+                writeln!(
+                    text,
+                    "    [{kind}.afi-safis.add-paths.config]\n      receive = true\n      send-max = 8"
                 )?;
             }
         }
